@@ -1,0 +1,29 @@
+"""What can be wrong with an input. The command prints these as one paragraph and exits with 1."""
+
+
+class InputError(Exception):
+    """The input is at fault. The message names the file, the frame, what came, what was expected, what to do."""
+
+
+class SplitError(InputError):
+    """A split is unknown, altered or unreadable."""
+
+
+class ProtocolError(InputError):
+    """A protocol file has unknown, missing or mistyped keys, or does not fit the request."""
+
+
+class GroundTruthError(InputError):
+    """A ground-truth file is damaged, hostile, or belongs to something else."""
+
+
+class PredictionError(InputError):
+    """A prediction file cannot be scored as it is."""
+
+
+class DatasetError(InputError):
+    """A raw data file is missing, truncated or inconsistent."""
+
+
+class ResultError(InputError):
+    """A result file cannot be written or does not follow the schema."""

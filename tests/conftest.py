@@ -1,0 +1,54 @@
+"""Fixtures that all packages share."""
+
+import inspect
+import os
+from collections.abc import Generator
+from functools import partialmethod
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+if "mix_stderr" in inspect.signature(CliRunner).parameters:  # click 8.1 puts stderr into stdout unless told otherwise
+    CliRunner.__init__ = partialmethod(CliRunner.__init__, mix_stderr=False)  # type: ignore[method-assign]
+
+REQUIRE_GOLDEN = bool(os.environ.get("DEPTHBENCH_REQUIRE_GOLDEN"))  # set where the real samples are sure to be there
+GOLDEN_PASSED: list[str] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A golden test that was skipped, or is expected to fail, has failed where the golden numbers are required."""
+    report = yield
+    if REQUIRE_GOLDEN and report.skipped and item.get_closest_marker("golden"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else getattr(report, "wasxfail", "")
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: DEPTHBENCH_REQUIRE_GOLDEN is set, and this golden test was not met: {reason}"
+        vars(report).pop("wasxfail", None)
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count the golden numbers that were met; under xdist the reports of all workers come by here."""
+    if report.when == "call" and report.passed and "golden" in report.keywords:
+        GOLDEN_PASSED.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run that met no golden number at all fails where they are required: a lost marker must not go unseen."""
+    controls = not hasattr(session.config, "workerinput")
+    if REQUIRE_GOLDEN and controls and not GOLDEN_PASSED and session.exitstatus == pytest.ExitCode.OK:
+        print("\nDEPTHBENCH_REQUIRE_GOLDEN is set, and no test marked golden has passed", flush=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real KITTI and DGP samples; licences forbid shipping them."""
+    value = os.environ.get("DEPTHBENCH_REAL_DATA")
+    if not value:
+        pytest.skip("DEPTHBENCH_REAL_DATA is not set: the real samples are not shipped with the repository")
+    path = Path(value)
+    if not (path / "golden.json").is_file():
+        pytest.fail(f"DEPTHBENCH_REAL_DATA={value} holds no golden.json")
+    return path
