@@ -1,0 +1,256 @@
+"""(ground truth, predictions, protocol) -> one row of numbers per image.
+
+Per image: convert to the quantity the protocol interpolates, sample it at the scored ground-truth pixels, convert to depth,
+align, clamp, measure. Settings that interpolate alike share the sampling. Frames run in threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.align import Alignment, apply_alignment, find_alignment
+from benchmark.errors import PredictionError
+from benchmark.flip import fuse
+from benchmark.inpaint import interpolate_background
+from benchmark.io.ground_truth import GroundTruth
+from benchmark.io.predictions import Predictions, cpu_count
+from benchmark.masks import crop_box, open_bounds
+from benchmark.matching import Match, check_ground_truth
+from benchmark.metrics.depth import DEPTH_METRICS, UNIT_FACTORS
+from benchmark.protocol import DepthProtocol
+from benchmark.sampling import Points, Taps, sample, taps, with_canvas
+
+FRAMES_PER_TASK = 16
+NO_PREDICTION = "no prediction"
+NO_GROUND_TRUTH = "no ground truth inside the crop and the depth range"
+
+Inversion = Callable[[NDArray[Any]], NDArray[Any]]
+INVERSIONS: dict[str, Inversion] = {
+    "reciprocal": lambda x: 1 / x,
+    "floor_1e-6": lambda x: 1 / np.maximum(x, x.dtype.type(1e-6)),
+    "plus_1e-6": lambda x: 1 / (x + x.dtype.type(1e-6)),
+}
+
+
+class Row(NamedTuple):
+    """One image: scored pixels, alignment, metrics in the protocol's units, and why there are none."""
+
+    n_valid: int
+    alignment: Alignment
+    values: tuple[float, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """One row per frame of the protocol: `n_valid` (N,), `scale` (N,), `shift` (N,), `values` {metric: (N,)}, `reason`."""
+
+    frame_id: tuple[str, ...]
+    n_valid: NDArray[np.int64]
+    scale: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    values: dict[str, NDArray[np.float64]]
+    reason: tuple[str, ...]
+
+
+def evaluate_depth(
+    truth: GroundTruth,
+    predictions: Predictions,
+    protocol: DepthProtocol,
+    match: Match,
+    *,
+    kind: str = "disparity",
+    flipped: Predictions | None = None,
+) -> ImageTable:
+    """The per-image table of one setting; see `evaluate_settings`."""
+    return evaluate_settings(truth, predictions, [protocol], match, kind=kind, flipped=flipped)[0]
+
+
+def evaluate_settings(
+    truth: GroundTruth,
+    predictions: Predictions,
+    protocols: Sequence[DepthProtocol],
+    match: Match,
+    *,
+    kind: str = "disparity",
+    flipped: Predictions | None = None,
+) -> list[ImageTable]:
+    """The per-image table of each setting, in one pass over the frames.
+
+    Args:
+        truth: holds the frames of `match`.
+        predictions: likewise.
+        protocols: settings on one split; a different scaling is `dataclasses.replace(protocol, scaling=...)`.
+        match: the frames, joined by id.
+        kind: what the predictions are: disparity (up to scale), inverse_depth (1/m) or depth (m).
+        flipped: un-flipped predictions of the mirrored images, in the order of `predictions`, for flip fusion.
+
+    Raises:
+        GroundTruthError: the ground truth is of another kind than a protocol's.
+        PredictionError: a prediction is not finite, or not above zero where the protocol refuses that.
+    """
+    for protocol in protocols:
+        check_ground_truth(truth, protocol)
+    scorer = _Scorer(truth, predictions, protocols, match, kind=kind, flipped=flipped)
+    tasks = [range(i, min(i + FRAMES_PER_TASK, len(match.frame_id))) for i in range(0, len(match.frame_id), FRAMES_PER_TASK)]
+    pool = ThreadPoolExecutor(cpu_count())
+    try:
+        rows = [row for task in pool.map(scorer.score_frames, tasks) for row in task]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return [_table(match.frame_id, [row[k] for row in rows], protocol) for k, protocol in enumerate(protocols)]
+
+
+class _Scorer:
+    """What stays the same over the frames: inputs, grouped settings, and the taps of each pair of sizes."""
+
+    def __init__(
+        self, truth: GroundTruth, predictions: Predictions, protocols: Sequence[DepthProtocol], match: Match, *, kind: str,
+        flipped: Predictions | None,
+    ) -> None:  # fmt: skip
+        self.truth, self.predictions, self.match, self.kind, self.flipped = truth, predictions, match, kind, flipped
+        self.protocols = protocols
+        self.groups = _share(protocols)
+        self.grids: dict[tuple[Any, ...], Taps] = {}
+
+    def score_frames(self, frames: Iterable[int]) -> list[list[Row]]:
+        """One row per protocol for each frame."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return [self.score_frame(i) for i in frames]
+
+    def score_frame(self, i: int) -> list[Row]:
+        """One row per protocol."""
+        position = self.match.prediction[i]
+        if position is None:
+            return [Row(0, Alignment(np.nan, np.nan), (np.nan,) * len(p.metrics), NO_PREDICTION) for p in self.protocols]
+        rows: dict[int, Row] = {}
+        pred = self.predictions.load(position)
+        self._check(pred, self.predictions, i)
+        mirrored = None
+        if self.flipped is not None:
+            # A reader may hand out the same buffer twice.
+            pred, mirrored = pred.copy(), self.flipped.load(position)
+            self._check(mirrored, self.flipped, i)
+        for sampling in self.groups:
+            values = interpolated_quantity(pred, mirrored, self.kind, self.protocols[sampling[0][0]])
+            for masked in sampling:
+                points = self._sample(i, values, self.protocols[masked[0]])
+                for k in masked:
+                    rows[k] = score_points(points, self.protocols[k])
+        return [rows[k] for k in range(len(self.protocols))]
+
+    def _check(self, pred: NDArray[Any], source: Predictions, i: int) -> None:
+        may_be_empty = all(p.invalid_prediction == "inpaint" for p in self.protocols)
+        low, high = pred.min(), pred.max()  # both propagate NaN
+        if (low > 0 or (may_be_empty and low == 0)) and np.isfinite(high):
+            return
+        finite = np.isfinite(pred)
+        bad = ~finite if not finite.all() else pred <= 0
+        row, column = np.argwhere(bad)[0]
+        raise PredictionError(
+            f"{source.source}: the prediction of {self.match.frame_id[i]} is {pred[row, column]} at row {row}, column {column} "
+            f"({np.count_nonzero(bad)} such pixels in this frame); expected finite values above zero. A number made from it "
+            "would mean nothing: mend the network's output (NaN and inf spread when an image is resized, a zero disparity is "
+            "infinitely far, negated disparities cancel in median scaling)"
+        )
+
+    def _sample(self, i: int, values: NDArray[Any], protocol: DepthProtocol) -> Points:
+        at = self.match.truth[i]
+        height, width = (int(side) for side in self.truth.shape[at])
+        rule = protocol.resize.rule
+        try:
+            grid = (self._taps(0, values, height, rule), self._taps(1, values, width, rule))
+        except PredictionError as error:
+            raise PredictionError(f"{self.predictions.source}: {self.match.frame_id[i]}: {error}") from error
+        bounds = protocol.depth_range
+        return sample(
+            self.truth.frame(at),
+            with_canvas(values, rule),
+            grid,
+            crop_box(protocol.crop, height, width),
+            open_bounds(bounds.min_m, bounds.max_m, low_open=bounds.min_open, high_open=bounds.max_open),
+        )
+
+    def _taps(self, axis: int, values: NDArray[Any], n_out: int, rule: str) -> Taps:
+        key = (axis, values.shape[axis], n_out, rule, values.dtype)
+        if key not in self.grids:
+            self.grids[key] = taps(values.shape[axis], n_out, rule=rule, axis=axis, dtype=values.dtype)
+        return self.grids[key]
+
+
+def _share(protocols: Sequence[DepthProtocol]) -> list[list[list[int]]]:
+    """Positions of the protocols, grouped by how they sample and, inside, by which pixels they score."""
+
+    def sampling(k: int) -> str:
+        p = protocols[k]
+        return repr((p.resize, p.inversion, p.invalid_prediction, p.flip_fusion, p.dtype))
+
+    def mask(k: int) -> str:
+        return repr((protocols[k].crop, protocols[k].depth_range))
+
+    outer = groupby(sorted(range(len(protocols)), key=lambda k: (sampling(k), mask(k))), key=sampling)
+    return [[list(inner) for _, inner in groupby(group, key=mask)] for _, group in outer]
+
+
+def interpolated_quantity(
+    pred: NDArray[Any], unflipped: NDArray[Any] | None, kind: str, protocol: DepthProtocol
+) -> NDArray[Any]:
+    """A prediction (h, w) as the quantity the protocol interpolates, in its working type or the wider submitted one."""
+    invert = INVERSIONS[protocol.inversion]
+    values = pred.astype(np.result_type(pred, protocol.dtype), copy=False)
+    is_depth = kind == "depth"
+    if protocol.invalid_prediction == "inpaint":
+        values, is_depth = interpolate_background(values if is_depth else np.where(values > 0, 1 / values, 0)), True
+    if unflipped is not None:
+        pair = (invert(values), invert(unflipped)) if is_depth else (values, unflipped)
+        values, is_depth = fuse(*pair, np.result_type(values, protocol.flip_fusion)), False
+    if protocol.inversion == "plus_1e-6" and not is_depth:
+        # SC-SfMLearner's evaluator eats depth: the small constant enters on the way there and on the way back.
+        values, is_depth = 1 / values, True
+    return values if is_depth == (protocol.resize.quantity == "depth") else invert(values)
+
+
+def score_points(points: Points, protocol: DepthProtocol) -> Row:
+    """Depth, alignment, clamp and metrics of one image from its sampled quantity."""
+    n = len(points.gt)
+    if n == 0:
+        empty = 0.0 if protocol.empty_image == "zero" else np.nan
+        return Row(0, Alignment(np.nan, np.nan), (empty,) * len(protocol.metrics), NO_GROUND_TRUTH)
+    gt = points.gt.astype(points.pred.dtype, copy=False)
+    pred = points.pred
+    if protocol.resize.quantity == "disparity":
+        pred = INVERSIONS[protocol.inversion](pred)
+    if protocol.clamp.when == "before_scaling":
+        pred = _clamp(pred, protocol)
+    alignment = find_alignment(gt, pred, scaling=protocol.scaling, convention=protocol.median)
+    pred = apply_alignment(pred, alignment)
+    if protocol.clamp.when == "after_scaling":
+        pred = _clamp(pred, protocol)
+    values = tuple(
+        DEPTH_METRICS[name].function(gt, pred) * UNIT_FACTORS[DEPTH_METRICS[name].unit, unit]
+        for name, unit in protocol.metrics.items()
+    )
+    return Row(n, alignment, values, "")
+
+
+def _clamp(pred: NDArray[Any], protocol: DepthProtocol) -> NDArray[Any]:
+    return np.asarray(np.clip(pred, protocol.clamp.min_m, protocol.clamp.max_m))
+
+
+def _table(frame_id: tuple[str, ...], rows: list[Row], protocol: DepthProtocol) -> ImageTable:
+    values = np.array([row.values for row in rows], np.float64)
+    return ImageTable(
+        frame_id,
+        np.array([row.n_valid for row in rows], np.int64),
+        np.array([row.alignment.scale for row in rows]),
+        np.array([row.alignment.shift for row in rows]),
+        dict(zip(protocol.metrics, values.T, strict=True)),
+        tuple(row.reason for row in rows),
+    )

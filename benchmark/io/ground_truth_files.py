@@ -1,0 +1,102 @@
+"""Ground truth of any accepted form: our `.h5`, the field's `gt_depths.npz`, or a folder with one map per frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import GroundTruthError
+from benchmark.io.ground_truth import PNG_SCALE, GroundTruth, Header, Part, assemble, sparsify
+from benchmark.splits import Split
+
+# Image sizes (H, W) of the five KITTI recording days.
+DATE_SIZES = {
+    "2011_09_26": (375, 1242),
+    "2011_09_28": (370, 1224),
+    "2011_09_29": (374, 1238),
+    "2011_09_30": (370, 1226),
+    "2011_10_03": (376, 1241),
+}
+BLOCK = 16
+
+
+def read_ground_truth(path: Path, split: Split, *, dataset: str, depth_kind: str) -> GroundTruth:
+    """The ground truth in memory.
+
+    Args:
+        path: `.h5`, `.npz`, `.npy` or a folder.
+        split: the frames that a file without ids must follow, and that a folder is searched for.
+        dataset: the data set of the protocol; a file without a header is taken to be of it.
+        depth_kind: likewise.
+
+    Raises:
+        GroundTruthError: unreadable, damaged, hostile, or with other frames or sizes than the split.
+    """
+    if path.is_dir():
+        return _read_folder(path, split, dataset=dataset, depth_kind=depth_kind)
+    if not path.is_file():
+        raise GroundTruthError(f"{path}: no such file or folder; make it with `depthbench export_gt --split {split.name}`")
+    if path.suffix in {".h5", ".hdf5"}:
+        from benchmark.io.ground_truth_hdf5 import read_hdf5
+
+        return read_hdf5(path)
+    if path.suffix in {".npz", ".npy"}:
+        return _read_field_file(path, split, dataset=dataset, depth_kind=depth_kind)
+    raise GroundTruthError(f"{path}: unknown kind of file; ground truth is .h5, gt_depths.npz, or a folder of maps")
+
+
+def _read_field_file(path: Path, split: Split, *, dataset: str, depth_kind: str) -> GroundTruth:
+    from benchmark.io.gt_depths_npz import read_gt_depths
+
+    maps = read_gt_depths(path, len(split.frame_ids))
+    for i, depth in enumerate(maps):
+        _check_size(path, split.frame_ids[i], depth)
+    header = _header(split, split.frame_ids, dataset=dataset, depth_kind=depth_kind, scale=None)
+    return assemble(header, _blocks(maps), order_assumed=True)
+
+
+def _read_folder(path: Path, split: Split, *, dataset: str, depth_kind: str) -> GroundTruth:
+    from benchmark.io.depth_folders import find_files, read_map
+
+    if not split.frame_ids:
+        raise GroundTruthError(f"{path}: the split {split.name} has no list of frames to look for in a folder")
+    files = find_files(path, split.frame_ids, GroundTruthError)
+    missing = [name for name, file in zip(split.frame_ids, files, strict=True) if file is None]
+    if missing:
+        raise GroundTruthError(
+            f"{path}: {len(missing)} of the {len(files)} frames of {split.name} have no map, the first is {missing[0]}; "
+            "fetch or export the missing ones"
+        )
+    maps = [read_map(file, GroundTruthError) for file in files if file is not None]
+    for name, depth in zip(split.frame_ids, maps, strict=True):
+        _check_size(path, name, depth)
+    raw = {depth.dtype == np.uint16 for depth in maps}
+    if len(raw) > 1:
+        raise GroundTruthError(f"{path}: mixes 16-bit PNGs with float maps; expected one kind")
+    header = _header(split, split.frame_ids, dataset=dataset, depth_kind=depth_kind, scale=PNG_SCALE if raw == {True} else None)
+    return assemble(header, _blocks(maps))
+
+
+def _header(split: Split, ids: tuple[str, ...], *, dataset: str, depth_kind: str, scale: float | None) -> Header:
+    return Header(dataset, split.name, split.sha256, depth_kind, ids, scale)
+
+
+def _blocks(maps: list[NDArray[Any]]) -> Iterator[Part]:
+    """Sparse parts; each dense map is let go as soon as it is packed."""
+    unknown = np.full((3, 3), np.nan)
+    while maps:
+        block, maps[:BLOCK] = maps[:BLOCK], []
+        yield sparsify(block, unknown)
+
+
+def _check_size(path: Path, frame_id: str, depth: NDArray[Any]) -> None:
+    expected = DATE_SIZES.get(frame_id[:10])
+    if expected is not None and depth.shape != expected:
+        raise GroundTruthError(
+            f"{path}: the map of {frame_id} is {depth.shape[0]}x{depth.shape[1]}; images of {frame_id[:10]} are "
+            f"{expected[0]}x{expected[1]}. The file follows another order or another split"
+        )

@@ -1,0 +1,64 @@
+"""16-bit grey PNG, whole or not at all: OpenCV fills what a cut file lacks, so the container is checked first."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import InputError
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_PIXELS = 2**26  # 67 million, far above any camera of the data sets
+GREY_16 = (16, 0)  # bit depth and colour type
+
+
+def read_png16(path: Path, error: type[InputError]) -> NDArray[np.uint16]:
+    """A single-channel 16-bit PNG (H, W), raw.
+
+    Raises:
+        error: missing, damaged, of another depth or with more channels, or declaring more pixels than any camera has.
+    """
+    import cv2
+
+    raw = path.read_bytes()
+    problem = _container_problem(raw)
+    if problem:
+        raise error(f"{path}: {problem} ({len(raw)} bytes); expected a whole 16-bit PNG: copy or export it again")
+    width, height, depth, colour = struct.unpack_from(">IIBB", raw, 16)
+    if (depth, colour) != GREY_16:
+        raise error(
+            f"{path}: a PNG of {depth} bits and colour type {colour}; expected a 16-bit image of one channel (metres * 256)"
+        )
+    if not 0 < width * height <= MAX_PIXELS:
+        raise error(f"{path}: declares {height}x{width} pixels; expected at most {MAX_PIXELS}")
+    try:
+        image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        image = None
+    if image is None or image.shape != (height, width) or image.dtype != np.uint16:
+        raise error(f"{path}: cannot be decoded as PNG; the file is damaged: copy or export it again")
+    return np.asarray(image)
+
+
+def _container_problem(raw: bytes) -> str:
+    """What is wrong with the chunks of a PNG (ISO 15948), nothing where all are there and intact."""
+    if not raw.startswith(SIGNATURE):
+        return f"not a PNG, it starts with {raw[:8]!r}"
+    if raw[8:16] != b"\0\0\0\x0dIHDR":
+        return "the PNG does not begin with its header"
+    at, kind = len(SIGNATURE), b""
+    while kind != b"IEND":
+        if at + 12 > len(raw):
+            return "the PNG is cut short"
+        (length,) = struct.unpack_from(">I", raw, at)
+        kind, end = raw[at + 4 : at + 8], at + 8 + length
+        if end + 4 > len(raw):
+            return "the PNG is cut short"
+        if zlib.crc32(memoryview(raw)[at + 4 : end]) != struct.unpack_from(">I", raw, end)[0]:
+            return f"the check sum of the PNG's {kind!r} chunk does not fit"
+        at = end + 4
+    return ""

@@ -1,0 +1,85 @@
+"""Result records (JSON) and per-image tables (CSV): full precision, keys sorted, validated, written whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.errors import ResultError
+from benchmark.io.files import atomic_write
+
+if TYPE_CHECKING:
+    from benchmark.evaluate_depth import ImageTable
+
+SCHEMA = Path(__file__).parent.parent / "result_record.schema.json"
+METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
+def method_name(text: str) -> str:
+    """A name that can be a file name and a table cell.
+
+    Raises:
+        ResultError: empty, too long, or with other characters.
+    """
+    if not METHOD_NAME.fullmatch(text):
+        raise ResultError(f"method name {text!r}: expected letters, digits and . _ + -, at most 100; choose one with --method")
+    return text
+
+
+def validate_record(record: dict[str, Any], source: str) -> None:
+    """Hold a record to the shipped JSON Schema.
+
+    Raises:
+        ResultError: naming the first key that does not fit.
+    """
+    import jsonschema
+
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(record))
+    if errors:
+        first = min(errors, key=lambda e: list(map(str, e.absolute_path)))
+        place = "/".join(map(str, first.absolute_path)) or "the record"
+        raise ResultError(f"{source}: {place}: {first.message}")
+
+
+def to_json(content: Any) -> str:
+    """Sorted keys, two spaces; NaN and inf are refused, because JSON has none."""
+    return json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_result(folder: Path, record: dict[str, Any], table: ImageTable) -> list[Path]:
+    """`<method>.<protocol>.<scaling>.json` and `.csv` in the folder, which is made.
+
+    Raises:
+        ResultError: a number is not finite, the record does not follow the schema, or the folder cannot be written.
+    """
+    stem = f"{record['method']}.{record['protocol']['name']}.{record['scaling']}"
+    bad = [name for name, metric in record["metrics"].items() if not math.isfinite(metric["mean"])]
+    if bad:
+        raise ResultError(f"{stem}: {', '.join(bad)} is not a finite number; the record is not written")
+    validate_record(record, stem)
+    paths = [folder / f"{stem}.json", folder / f"{stem}.csv"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in zip(paths, (to_json(record), table_csv(table)), strict=True):
+            with atomic_write(path) as file:
+                file.write(text.encode())
+    except OSError as problem:
+        raise ResultError(f"{folder}: cannot write the results ({problem}); choose another --out") from problem
+    return paths
+
+
+def table_csv(table: ImageTable) -> str:
+    """One row per frame: frame_id, drive, n_valid, scale, shift, metrics, reason. repr keeps every digit."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["frame_id", "drive", "n_valid", "scale", "shift", *table.values, "reason"])
+    columns = [table.scale.tolist(), table.shift.tolist(), *(v.tolist() for v in table.values.values())]
+    for i, (name, n, reason) in enumerate(zip(table.frame_id, table.n_valid.tolist(), table.reason, strict=True)):
+        writer.writerow([name, name.split("/", maxsplit=1)[0], n, *(column[i] for column in columns), reason])
+    return out.getvalue()

@@ -1,0 +1,87 @@
+"""Which ground truth belongs to which prediction: joined by frame id, never by position, except for a bare array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.errors import GroundTruthError, PredictionError
+from benchmark.io.ground_truth import GroundTruth
+from benchmark.io.predictions import Predictions, positions
+from benchmark.protocol import DepthProtocol
+from benchmark.splits import Split, read_index
+
+
+@dataclass(frozen=True)
+class Match:
+    """The frames of a protocol in order, with their place in the ground truth and in the predictions (None: missing)."""
+
+    split: Split
+    frame_id: tuple[str, ...]
+    truth: tuple[int, ...]
+    prediction: tuple[int | None, ...]
+    surplus: int
+
+
+def match(truth: GroundTruth, predictions: Predictions, split: Split, pred_split: Split) -> Match:
+    """Join by id.
+
+    Args:
+        truth: may hold more frames than the split.
+        predictions: may hold more frames than the split; a bare array follows `pred_split`.
+        split: the frames of the protocol.
+        pred_split: the frames a bare array was predicted for.
+
+    Raises:
+        GroundTruthError: frames of the split have no ground truth.
+        PredictionError: a bare array of another length, or nothing in common.
+    """
+    index = {name: i for i, name in enumerate(truth.header.frame_id)}
+    absent = [name for name in split.frame_ids if name not in index]
+    if absent:
+        raise GroundTruthError(
+            f"the ground truth ({truth.header.split}, {len(truth)} frames) lacks {len(absent)} of the {len(split.frame_ids)} "
+            f"frames of {split.name}, the first is {absent[0]}; export it with `depthbench export_gt --split {split.name}`"
+        )
+    if predictions.frame_id is None:
+        _check_length(predictions, pred_split)
+    found = positions(predictions, pred_split.frame_ids, split.frame_ids)
+    used = sum(i is not None for i in found)
+    if used == 0:
+        raise PredictionError(f"{predictions.source}: none of its {len(predictions)} predictions is a frame of {split.name}")
+    return Match(split, split.frame_ids, tuple(index[n] for n in split.frame_ids), tuple(found), len(predictions) - used)
+
+
+def _check_length(predictions: Predictions, pred_split: Split) -> None:
+    n, expected = len(predictions), len(pred_split.frame_ids)
+    if n == expected:
+        return
+    others = [name for name, entry in read_index().items() if entry.frames == n and entry.ordered]
+    if others:
+        hint = (
+            f"{n} is the length of {others[0]}: if that is what was predicted, add `--pred-split {others[0]}`, "
+            "and the frames both lists share are joined by name"
+        )
+    else:
+        hint = (
+            "an array has no names, so its order and length must be those of the list: predict exactly that list, or save "
+            "a folder named by frame"
+        )
+    raise PredictionError(
+        f"{predictions.source}: holds {n} predictions; {pred_split.name} has {expected} frames, in that order. "
+        f"{hint[0].upper()}{hint[1:]}"
+    )
+
+
+def check_ground_truth(truth: GroundTruth, protocol: DepthProtocol) -> None:
+    """The ground truth is of the kind the protocol is defined on.
+
+    Raises:
+        GroundTruthError: another data set or another kind of depth.
+    """
+    wanted, header = protocol.ground_truth, truth.header
+    if (header.dataset, header.depth_kind) != (wanted.dataset, wanted.depth_kind):
+        raise GroundTruthError(
+            f"the ground truth is {header.depth_kind} of {header.dataset}; {protocol.name} is defined on "
+            f"{wanted.depth_kind} of {wanted.dataset}, and numbers on the two cannot be compared. Export the other one, or "
+            "choose the protocol made for this one"
+        )

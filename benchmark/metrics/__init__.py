@@ -1,0 +1,1 @@
+"""One pure function per quantity, one literal dict per family."""

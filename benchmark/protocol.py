@@ -1,0 +1,154 @@
+"""A protocol is data: one published evaluation setting, complete, frozen and hashed.
+
+Nothing about how a number is made is chosen in code by the name of a split: every choice that papers leave to a footnote
+is a key of the YAML file. `version` is raised when a number could change; the sha256 travels with every number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmark.errors import ProtocolError
+from benchmark.strict_yaml import build, read_yaml
+
+FOLDER = Path(__file__).parent / "protocols"
+# Prose may be improved without making old and new results incomparable.
+DESCRIPTIVE = ("title", "source", "verified")
+
+
+@dataclass(frozen=True)
+class GroundTruthSource:
+    """Which ground truth a protocol is defined on."""
+
+    dataset: str
+    depth_kind: Literal["lidar_forward_x", "camera_z", "annotated_png", "exact"]
+
+
+@dataclass(frozen=True)
+class DepthRange:
+    """Which ground-truth depths are scored, in metres; a bound of null is no bound."""
+
+    min_m: float | None
+    max_m: float | None
+    min_open: bool
+    max_open: bool
+
+
+@dataclass(frozen=True)
+class Resize:
+    """What is interpolated from the prediction's size to the image's, by which rule."""
+
+    quantity: Literal["disparity", "depth"]
+    rule: Literal["half_pixel", "align_corners", "nearest", "top_center", "same_size"]
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """The range predictions are clamped to, in metres."""
+
+    min_m: float | None
+    max_m: float | None
+    when: Literal["after_scaling", "before_scaling", "never"]
+
+
+@dataclass(frozen=True)
+class DepthProtocol:
+    """One depth evaluation setting. `inversion` is how a disparity becomes a depth and back; `invalid_prediction` says
+    what a prediction without a positive value means; `flip_fusion` is the working type of flip fusion."""
+
+    name: str
+    version: int
+    title: str
+    source: str
+    verified: Literal["evaluator", "restatement"]
+    split: str
+    ground_truth: GroundTruthSource
+    crop: Literal["none", "garg", "eigen"]
+    depth_range: DepthRange
+    resize: Resize
+    inversion: Literal["reciprocal", "floor_1e-6", "plus_1e-6"]
+    invalid_prediction: Literal["refuse", "inpaint"]
+    flip_fusion: Literal["float64", "float32"]
+    dtype: Literal["float32", "float64"]
+    scaling: str
+    median: Literal["mean_of_middle", "lower"]
+    clamp: Clamp
+    empty_image: Literal["refuse", "drop", "zero"]
+    metrics: dict[str, str]
+    aggregate: Literal["mean_over_images"]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the canonical form (JSON with sorted keys) of everything that could change a number."""
+        content = {key: value for key, value in dataclasses.asdict(self).items() if key not in DESCRIPTIVE}
+        canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def protocol_names() -> tuple[str, ...]:
+    """The protocols that come with depthbench."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
+def load_protocol(name_or_file: str) -> DepthProtocol:
+    """A protocol by name, or from a YAML file.
+
+    Raises:
+        ProtocolError: unknown name; unknown, missing or mistyped keys; a value that no rule knows.
+    """
+    path = FOLDER / f"{name_or_file}.yaml"
+    if name_or_file not in protocol_names():
+        path = Path(name_or_file)
+        if path.suffix not in {".yaml", ".yml"}:
+            close = difflib.get_close_matches(name_or_file, protocol_names(), 1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise ProtocolError(
+                f"unknown protocol {name_or_file!r}{hint}; known: {', '.join(protocol_names())}, or the path of a .yaml file"
+            )
+    protocol = build(DepthProtocol, read_yaml(path, ProtocolError), source=str(path), error=ProtocolError)
+    _check(protocol, path)
+    return protocol
+
+
+def _check(protocol: DepthProtocol, path: Path) -> None:
+    from benchmark.align import parse_factor
+    from benchmark.metrics.depth import DEPTH_METRICS, UNIT_FACTORS
+
+    if protocol.name != path.stem:
+        raise ProtocolError(f"{path}: the file is called {path.stem}, the protocol in it {protocol.name}; they must agree")
+    parse_factor(protocol.scaling)
+    if not protocol.metrics:
+        raise ProtocolError(f"{path}: no metrics")
+    for name, unit in protocol.metrics.items():
+        if name not in DEPTH_METRICS:
+            raise ProtocolError(f"{path}: unknown metric {name!r}; known: {', '.join(DEPTH_METRICS)}")
+        base = DEPTH_METRICS[name].unit
+        known = [to for origin, to in UNIT_FACTORS if origin == base]
+        if unit not in known:
+            raise ProtocolError(f"{path}: metric {name} in {unit!r}; known units: {', '.join(known)}")
+    for name, low, high in (
+        ("depth_range", protocol.depth_range.min_m, protocol.depth_range.max_m),
+        ("clamp", protocol.clamp.min_m, protocol.clamp.max_m),
+    ):
+        if low is not None and high is not None and low >= high:
+            raise ProtocolError(f"{path}: {name} from {low} to {high} m is empty")
+
+
+def differences(one: DepthProtocol, other: DepthProtocol) -> list[tuple[str, Any, Any]]:
+    """Every key in which two protocols differ, with both values."""
+    a, b = flatten(one), flatten(other)
+    return [(key, a.get(key), b.get(key)) for key in {**a, **b} if a.get(key) != b.get(key)]
+
+
+def flatten(protocol: DepthProtocol) -> dict[str, Any]:
+    """Dotted keys to values, in the order of the file."""
+    out: dict[str, Any] = {}
+    for key, value in dataclasses.asdict(protocol).items():
+        out |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    return out

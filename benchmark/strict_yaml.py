@@ -1,0 +1,124 @@
+"""YAML into frozen dataclasses: every unknown, missing and mistyped key is reported at once, and nothing has a default."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from benchmark.errors import InputError
+
+MAX_BYTES = 1_000_000
+T = TypeVar("T")
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without aliases and without repeated keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        repeated = {str(k) for k in keys if keys.count(k) > 1}
+        if repeated:
+            raise yaml.YAMLError(f"repeated keys: {', '.join(sorted(repeated))}")
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path, error: type[InputError]) -> dict[str, Any]:
+    """The mapping in a YAML file of at most 1 MB, without aliases.
+
+    Raises:
+        error: unreadable, too large, not a mapping, or with aliases or repeated keys.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise error(f"{path}: larger than {MAX_BYTES} bytes; that is not a hand-written YAML file")
+        content = yaml.load(path.read_text("utf-8"), _Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as problem:
+        raise error(f"{path}: cannot be read as YAML: {' '.join(str(problem).split())}") from problem
+    if not isinstance(content, dict):
+        raise error(f"{path}: holds a {type(content).__name__}; expected keys and values")
+    return content
+
+
+def build(cls: type[T], content: dict[str, Any], *, source: str, error: type[InputError]) -> T:
+    """A dataclass from a mapping, nested dataclasses included.
+
+    Raises:
+        error: one paragraph that lists every unknown, missing and mistyped key with its place.
+    """
+    problems: list[str] = []
+    built = _build(cls, content, "", problems)
+    if problems:
+        raise error(f"{source}: {'; '.join(problems)}")
+    return typing.cast("T", built)
+
+
+def _build(cls: Any, content: dict[str, Any], place: str, problems: list[str]) -> Any:
+    hints = typing.get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]
+    for key in content:
+        if key not in names:
+            close = difflib.get_close_matches(str(key), names, 1)
+            problems.append(f"unknown key {place}{key}" + (f" (did you mean {close[0]}?)" if close else ""))
+    values = {}
+    for name in names:
+        if name not in content:
+            problems.append(f"missing key {place}{name}")
+        else:
+            values[name] = _convert(hints[name], content[name], place + name, problems)
+    return None if problems else cls(**values)
+
+
+def _convert(hint: Any, value: Any, place: str, problems: list[str]) -> Any:  # noqa: PLR0911, PLR0912
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        if isinstance(value, dict):
+            return _build(hint, value, f"{place}.", problems)
+    elif origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        return _convert(next(a for a in args if a is not type(None)), value, place, problems)
+    elif origin is tuple:
+        if isinstance(value, list):
+            return tuple(_convert(args[0], v, f"{place}[{i}]", problems) for i, v in enumerate(value))
+    elif origin is dict:
+        if isinstance(value, dict):
+            return {
+                _convert(args[0], k, f"{place} key {k!r}", problems): _convert(args[1], v, f"{place}.{k}", problems)
+                for k, v in value.items()
+            }
+    elif origin is typing.Literal:
+        if value in args:
+            return value
+        problems.append(f"{place} is {value!r}; known: {', '.join(map(str, args))}")
+        return None
+    elif hint is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    problems.append(f"{place} is {value!r} ({type(value).__name__}); expected {_name(hint)}{_trap(hint, value)}")
+    return None
+
+
+def _name(hint: Any) -> str:
+    return getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)
+
+
+def _trap(hint: Any, value: Any) -> str:
+    """What YAML 1.1 does to what people write."""
+    if hint is float and isinstance(value, str):
+        return " (YAML reads 1e-3 as text: write 1.0e-3 or 0.001)"
+    if hint is str and isinstance(value, bool):
+        return " (YAML reads no, off and yes as booleans: quote the word)"
+    return ""

@@ -1,0 +1,127 @@
+"""A per-image table -> the result record: means over images, their provenance, and what to be careful about."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark import __version__
+from benchmark.errors import ResultError
+from benchmark.evaluate_depth import ImageTable
+from benchmark.metrics.depth import DEPTH_METRICS
+from benchmark.protocol import DepthProtocol
+
+RECORD_VERSION = 1
+LARGE_SCALE_SPREAD = 0.5
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """sha256 of the split, of the ground truth's content, and of the prediction files; what was declared of them."""
+
+    split: str
+    ground_truth: str
+    predictions: str
+    flipped: str | None
+    kind: str
+    pred_split: str
+    surplus_predictions: int
+
+
+Record = dict[str, Any]
+
+
+def summarize(
+    table: ImageTable,
+    protocol: DepthProtocol,
+    *,
+    method: str,
+    inputs: Inputs,
+    allow_missing: int = 0,
+    warnings: Sequence[str] = (),
+) -> Record:
+    """The record of one setting. Means are over the scored images, in float64.
+
+    Args:
+        allow_missing: how many frames without a score the summary may leave out.
+
+    Raises:
+        ResultError: more frames than that have no score, or none has one.
+    """
+    scored = np.array([not reason for reason in table.reason])
+    counted = scored | (np.array([protocol.empty_image == "zero"]) & (table.n_valid == 0) & _has_value(table))
+    dropped = _dropped(table, protocol)
+    missing = int(np.count_nonzero(~counted & ~dropped))
+    if missing > allow_missing or not scored.any():
+        raise ResultError(_missing_message(table, protocol, ~counted & ~dropped, allow_missing))
+    scale = table.scale[scored]
+    centre = float(np.median(scale))
+    spread = float(np.std(scale / centre)) if centre else 0.0
+    notes = list(warnings)
+    if spread > LARGE_SCALE_SPREAD:
+        notes.append(f"the scale varies by {spread:.0%} of its median between images: depth is not consistent over the split")
+    if dropped.any():
+        notes.append(f"{int(dropped.sum())} images without scored pixels are left out, as this protocol's evaluator does")
+    return {
+        "record_version": RECORD_VERSION,
+        "method": method,
+        "protocol": {"name": protocol.name, "version": protocol.version, "sha256": protocol.sha256},
+        "scaling": protocol.scaling,
+        "inputs": dict(vars(inputs)),
+        "n_images": int(counted.sum()),
+        "n_missing": missing,
+        "n_pixels": int(table.n_valid.sum()),
+        "metrics": {
+            name: {
+                "mean": float(values[counted].mean()),
+                "ci95": None,
+                "unit": protocol.metrics[name],
+                "better": DEPTH_METRICS[name].better,
+            }
+            for name, values in table.values.items()
+        },
+        "scale": {"median": centre, "cv": spread},
+        "warnings": notes,
+        "claimed": None,
+        "status": "measured",
+        "environment": environment(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _has_value(table: ImageTable) -> Any:
+    return np.isfinite(np.array([*table.values.values()])).all(axis=0)
+
+
+def _dropped(table: ImageTable, protocol: DepthProtocol) -> Any:
+    from benchmark.evaluate_depth import NO_GROUND_TRUTH
+
+    empty = np.array([reason == NO_GROUND_TRUTH for reason in table.reason])
+    return empty if protocol.empty_image == "drop" else np.zeros_like(empty)
+
+
+def _missing_message(table: ImageTable, protocol: DepthProtocol, missing: Any, allowed: int) -> str:
+    rows = np.flatnonzero(missing)
+    if len(rows) == 0:
+        return f"{protocol.name}: no image has a scored pixel; there is nothing to average"
+    first = rows[0]
+    return (
+        f"{protocol.name}: {len(rows)} of {len(table.reason)} frames have no score ({allowed} allowed); the first is "
+        f"{table.frame_id[first]}: {table.reason[first]}. A mean over the others is another benchmark: predict the missing "
+        f"frames, or say `--allow-missing {len(rows)}` and the record says so too"
+    )
+
+
+def environment() -> dict[str, str]:
+    """What computed the numbers."""
+    return {
+        "depthbench": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
