@@ -1,0 +1,195 @@
+"""Frames + split -> ground-truth file: parallel, resumable, whole or not at all.
+
+Threads, not processes: reading, projecting (numba) and compressing all release the interpreter lock. 697 real HDL-64
+scans on 2 busy cores took 2.0 s with threads, 4.2 s with joblib's processes (3.6 s once they had started). A frame
+costs 0.1 ms of one core to read, 0.35 to project, 0.2 to keep and take back; the rest is compressing and checking.
+`joblib.parallel_config` chooses another backend, such as a cluster: the bytes stay the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import warnings
+from collections.abc import Generator
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from benchmark.errors import DatasetError
+from benchmark.io.ground_truth import Header, Part
+from benchmark.io.ground_truth_hdf5 import read_hdf5, write_hdf5
+from benchmark.splits import Split
+from datasets_prep import shards
+from datasets_prep.field_npz import write_field_npz
+from datasets_prep.roots import data_root
+from datasets_prep.sources import DEFAULT_SPLITS, Source, find_split, open_source
+
+LINE_EVERY_S = 10.0
+
+
+class Export(NamedTuple):
+    """What an export made, of what size and in what time; `resumed` frames were left by an interrupted run."""
+
+    out: Path
+    split: str
+    frames: int
+    points: int
+    bytes: int
+    seconds: float
+    resumed: int
+    without_intrinsics: int
+
+    def summary(self) -> str:
+        """One line for people."""
+        text = (
+            f"{self.out}: {self.frames} frames of {self.split}, {self.points} points, {self.bytes / 1e6:.1f} MB, "
+            f"{self.seconds:.1f} s, {1000 * self.seconds / self.frames:.2f} ms a frame"
+        )
+        if self.resumed:
+            text += f", {self.resumed} frames taken from an interrupted export"
+        if self.without_intrinsics:
+            text += f"; {self.without_intrinsics} frames without intrinsics: no KITTI raw calibration beside the maps"
+        return text
+
+
+def export_gt(
+    dataset: str,
+    data: Path | None,
+    split: str | None,
+    out: Path,
+    *,
+    depth: str | None = None,
+    camera: str | None = None,
+    npz: Path | None = None,
+    jobs: int | None = None,
+    collision: str = "reference",
+    quiet: bool = False,
+) -> Export:
+    """Write the ground truth of a split.
+
+    Args:
+        dataset: `kitti_raw` (LiDAR), `kitti_depth` (annotated PNG), `packnet_kitti` (PackNet's npz maps).
+        data: folder that holds `kitti_raw/`, `kitti_depth/`, or the data set's own root; None is $DEPTHBENCH_DATA.
+        split: name or list file; None is the field's test split of the data set.
+        out: the HDF5 file; it appears only whole. Finished pieces lie in `<out>.parts/` until then.
+        depth: `lidar_forward_x` (None) or `camera_z` for `kitti_raw`.
+        camera: replaces the camera of every frame, such as `image_03`.
+        npz: also write the field's `gt_depths.npz` there.
+        jobs: threads; None is one for each usable core.
+        collision: see `lidar.project_scan`.
+        quiet: no progress on stderr.
+
+    Raises:
+        DatasetError: frames are missing or damaged; nothing is exported.
+        GroundTruthError: the output cannot be written.
+        SplitError: the split is unknown.
+    """
+    started = time.perf_counter()
+    if dataset not in DEFAULT_SPLITS:
+        raise DatasetError(f"no ground truth is exported from {dataset!r}; known: {', '.join(DEFAULT_SPLITS)}")
+    _check_outputs(out, npz)
+    # PackNet's maps lie in a tree of KITTI raw.
+    root = data_root("kitti_raw" if dataset == "packnet_kitti" else dataset, data)
+    frames = find_split(dataset, root, split, camera)
+    source = open_source(dataset, root, frames, depth=depth, collision=collision)
+    folder = shards.parts_folder(out)
+    pieces = shards.plan(folder, source, frames.frames)
+    shards.open_folder(folder, pieces)
+    tally = _Tally(len(frames.frames), quiet=quiet)
+    with tally:
+        _write(out, _header(dataset, frames, source), _parts(source, pieces, jobs or _cores(), tally))
+    shards.close_folder(folder, pieces)
+    if npz is not None:
+        truth = read_hdf5(out)
+        write_field_npz(npz, (truth.dense(i) for i in range(len(truth))), len(truth))
+    return Export(
+        out=out, split=frames.name, frames=len(frames.frames), points=tally.points, bytes=out.stat().st_size,
+        seconds=time.perf_counter() - started, resumed=tally.resumed, without_intrinsics=tally.without_intrinsics,
+    )  # fmt: skip
+
+
+def _write(out: Path, header: Header, parts: Generator[Part, None, None]) -> None:
+    try:
+        with contextlib.closing(parts):
+            write_hdf5(out, header, parts)
+    except RuntimeError as error:
+        # HDF5 cannot close a file on a full disk, and h5py says so with this type; what came before it says why.
+        first = error.__context__
+        number = first.errno if isinstance(first, OSError) else None
+        raise shards.cannot_write(out, OSError(os.strerror(number) if number else str(error))) from error
+
+
+def _header(dataset: str, split: Split, source: Source) -> Header:
+    return Header(
+        dataset=dataset, split=split.name, split_sha256=split.sha256, depth_kind=source.depth_kind,
+        frame_id=split.frame_ids, data_scale=source.data_scale,
+    )  # fmt: skip
+
+
+def _check_outputs(out: Path, npz: Path | None) -> None:
+    for path in (out, npz):
+        if path is not None and path.is_dir():
+            raise DatasetError(f"{path}: a folder; expected the name of a file to write, such as {path / 'gt.h5'}")
+        if path is not None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise shards.cannot_write(path.parent, error) from error
+    if npz is not None and npz.resolve() == out.resolve():
+        raise DatasetError(f"{out}: --out and --npz name the same file; choose two names")
+
+
+def _parts(source: Source, pieces: list[shards.Shard], jobs: int, tally: _Tally) -> Generator[Part, None, None]:
+    """The Parts in order while workers make the next ones; a worker writes its shard and returns only a flag."""
+    from joblib import Parallel, delayed
+
+    # Everything is dispatched at once: a result is one flag, and a worker never waits for the writer.
+    parallel = Parallel(n_jobs=jobs, prefer="threads", return_as="generator", pre_dispatch="all")
+    tasks = parallel(delayed(shards.make)(source, piece) for piece in pieces)
+    made = cast("Generator[bool, None, None]", tasks)
+    try:
+        for piece, new in zip(pieces, made, strict=True):
+            part = shards.read(piece)
+            tally.add(part, new=new)
+            yield part
+    finally:
+        # Stopped halfway, joblib warns that its work was in vain; the pieces it made are kept.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            made.close()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Tally:
+    """Counts what was exported and shows it: a bar on a terminal, else a line at most every ten seconds."""
+
+    def __init__(self, frames: int, *, quiet: bool) -> None:
+        from tqdm import tqdm
+
+        self.frames, self.done, self.points, self.resumed, self.without_intrinsics = frames, 0, 0, 0, 0
+        self.bar = tqdm(total=frames, unit="frame", desc="export_gt", disable=True if quiet else None)
+        self.lines = self.bar.disable and not quiet
+        self.started = self.said = time.monotonic()
+
+    def __enter__(self) -> _Tally:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.bar.close()
+
+    def add(self, part: Part, *, new: bool) -> None:
+        n = len(part.shape)
+        self.done += n
+        self.points += len(part.data)
+        self.resumed += 0 if new else n
+        self.without_intrinsics += int((part.K != part.K).any(axis=(1, 2)).sum())
+        self.bar.update(n)
+        now = time.monotonic()
+        if self.lines and now - self.said > LINE_EVERY_S:
+            self.said = now
+            left = (now - self.started) / self.done * (self.frames - self.done)
+            print(f"export_gt: {self.done} of {self.frames} frames, about {left:.0f} s left", file=sys.stderr)

@@ -1,0 +1,254 @@
+"""KITTI raw recordings: paths, parsers, frames. Geiger et al., "Vision meets Robotics: The KITTI Dataset", IJRR 2013.
+
+Conventions: `T_a_b` takes points of frame b to frame a; depth and translation in metres; sizes are (height, width).
+The recordings are sparse in practice: frame numbers have holes, time stamps do not, so files are listed, never counted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.errors import DatasetError
+from benchmark.splits import Frame
+
+Matrix = npt.NDArray[np.float64]
+
+# (height, width) of the rectified images of the five recording days; any other date is held to its own calibration.
+DATE_SIZES = {
+    "2011_09_26": (375, 1242),
+    "2011_09_28": (370, 1224),
+    "2011_09_29": (374, 1238),
+    "2011_09_30": (370, 1226),
+    "2011_10_03": (376, 1241),
+}
+CAMERAS = ("image_00", "image_01", "image_02", "image_03")
+DRIVE = re.compile(r"(?P<date>\d{4}_\d{2}_\d{2})_drive_\d{4}_[a-z]+")
+AGAIN = "fetch its archive again (`depthbench datasets verify --data DIR --split SPLIT` names it)"
+
+
+def date_of(drive: str) -> str:
+    """The recording day of a drive: `2011_09_26` of `2011_09_26_drive_0002_sync`.
+
+    Raises:
+        DatasetError: not the name of a KITTI raw drive, such as an odometry sequence or a path.
+    """
+    match = DRIVE.fullmatch(drive)
+    if match is None:
+        raise DatasetError(
+            f"{drive!r} is not a KITTI raw drive; expected a name like 2011_09_26_drive_0002_sync. Check that the "
+            "split belongs to this data set"
+        )
+    return match["date"]
+
+
+def _camera(frame: Frame) -> str:
+    if frame.camera not in CAMERAS:
+        raise DatasetError(f"{frame.drive} frame {frame.number}: unknown camera {frame.camera!r}; known: {', '.join(CAMERAS)}")
+    return frame.camera
+
+
+def drive_folder(root: Path, drive: str) -> Path:
+    """`<root>/<date>/<drive>`."""
+    return root / date_of(drive) / drive
+
+
+def image_path(root: Path, frame: Frame) -> Path:
+    """The rectified image: `.png` as distributed, `.jpg` as the field converts it, or the `.png` name if neither is."""
+    stem = drive_folder(root, frame.drive) / _camera(frame) / "data" / f"{frame.number:010d}"
+    jpg = stem.with_suffix(".jpg")
+    return jpg if jpg.is_file() and not stem.with_suffix(".png").is_file() else stem.with_suffix(".png")
+
+
+def velodyne_path(root: Path, frame: Frame) -> Path:
+    """The LiDAR scan taken with a frame; the same one for all cameras."""
+    return drive_folder(root, frame.drive) / "velodyne_points" / "data" / f"{frame.number:010d}.bin"
+
+
+def oxts_path(root: Path, frame: Frame) -> Path:
+    """The GPS/IMU packet taken with a frame."""
+    return drive_folder(root, frame.drive) / "oxts" / "data" / f"{frame.number:010d}.txt"
+
+
+def timestamps_path(root: Path, drive: str, stream: str) -> Path:
+    """Time stamps of a stream: `image_02`, `velodyne_points`, `oxts`, ..."""
+    return drive_folder(root, drive) / stream / "timestamps.txt"
+
+
+def calibration_path(root: Path, date: str, name: str) -> Path:
+    """A calibration file of a day: `cam_to_cam`, `velo_to_cam` or `imu_to_velo`."""
+    return root / date / f"calib_{name}.txt"
+
+
+def frame_numbers(folder: Path) -> tuple[int, ...]:
+    """The frame numbers that a `data` folder holds, ascending; recordings have holes (drive 2011_09_26_drive_0009)."""
+    try:
+        return tuple(sorted(int(p.stem) for p in folder.iterdir() if p.stem.isdecimal()))
+    except OSError as error:
+        raise DatasetError(f"{folder}: cannot be listed ({error}); {AGAIN}") from error
+
+
+def read_text(path: Path) -> str:
+    """A text file of the data set."""
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: cannot be read as text ({error}); {AGAIN}") from error
+
+
+def read_calibration(path: Path) -> dict[str, Matrix]:
+    """Every numeric line `key: v v v` of a calibration file, flat, float64.
+
+    Only the first colon separates: `calib_time: 09-Jan-2012 13:57:47` holds three. Lines that are no numbers are left
+    out; whoever needs a key asks `entry` for it, which names the file when it is not there.
+    """
+    values: dict[str, Matrix] = {}
+    for line in read_text(path).splitlines():
+        key, separator, text = line.partition(":")
+        try:
+            numbers = [float(word) for word in text.split()]
+        except ValueError:
+            continue
+        if separator and numbers:
+            values[key.strip()] = np.array(numbers)
+    return values
+
+
+def entry(calibration: dict[str, Matrix], key: str, shape: tuple[int, ...], *, path: Path) -> Matrix:
+    """One key of a calibration, reshaped and checked.
+
+    Raises:
+        DatasetError: the key is missing, has another number of values, or one of them is not finite.
+    """
+    if key not in calibration:
+        raise DatasetError(
+            f"{path}: the calibration has no key {key!r}; found: {', '.join(calibration) or 'none'}. The file is "
+            f"damaged or of another kind; {AGAIN}"
+        )
+    value = calibration[key]
+    if value.size != np.prod(shape) or not np.isfinite(value).all():
+        raise DatasetError(f"{path}: {key} holds {value.size} values ({value}), expected {np.prod(shape)} finite ones; {AGAIN}")
+    return value.reshape(shape)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """One recording day: size (height, width) of the rectified images, `P_rect` (3, 4) of each camera to pixels, and
+    `T_rect_lidar` (4, 4) from the LiDAR to the rectified frame of camera 0."""
+
+    date: str
+    shape: tuple[int, int]
+    P_rect: dict[str, Matrix]
+    T_rect_lidar: Matrix
+
+    def projection(self, camera: str) -> Matrix:
+        """P_rect (3, 4) of a camera."""
+        if camera not in self.P_rect:
+            raise DatasetError(f"{self.date}: the calibration has no {camera}; found: {', '.join(self.P_rect)}")
+        return self.P_rect[camera]
+
+    def K(self, camera: str) -> Matrix:
+        """Intrinsics (3, 3) of the rectified camera in pixels."""
+        return self.projection(camera)[:, :3].copy()
+
+    def M_image_lidar(self, camera: str) -> Matrix:
+        """LiDAR to homogeneous pixels, (3, 4): P_rect_0c R_rect_00 T_velo_to_cam; R_rect_00 for every camera."""
+        return self.projection(camera) @ self.T_rect_lidar
+
+    def T_cam_lidar(self, camera: str) -> Matrix:
+        """LiDAR to a rectified camera, (4, 4). As pykitti: the baseline along x only, P_rect[0, 3] / P_rect[0, 0]."""
+        P = self.projection(camera)
+        T_cam_rect = np.eye(4)
+        T_cam_rect[0, 3] = P[0, 3] / P[0, 0]
+        return T_cam_rect @ self.T_rect_lidar
+
+
+def load_calibration(root: Path, date: str) -> Calibration:
+    """The calibration of a recording day, from `calib_cam_to_cam.txt` and `calib_velo_to_cam.txt`.
+
+    Raises:
+        DatasetError: a file or key is missing, or the image size is not the one of a known day.
+    """
+    path = calibration_path(root, date, "cam_to_cam")
+    cameras = read_calibration(path)
+    R_rect = np.eye(4)
+    R_rect[:3, :3] = entry(cameras, "R_rect_00", (3, 3), path=path)
+    present = {c: f"P_rect_{c[-2:]}" for c in CAMERAS if f"P_rect_{c[-2:]}" in cameras}
+    return Calibration(
+        date=date,
+        shape=_rectified_size(date, cameras, path),
+        P_rect={camera: entry(cameras, key, (3, 4), path=path) for camera, key in present.items()},
+        T_rect_lidar=R_rect @ read_rigid(calibration_path(root, date, "velo_to_cam")),
+    )
+
+
+def load_K(root: Path, date: str, camera: str) -> Matrix:
+    """Intrinsics (3, 3) in pixels from `calib_cam_to_cam.txt` alone."""
+    path = calibration_path(root, date, "cam_to_cam")
+    return entry(read_calibration(path), f"P_rect_{camera[-2:]}", (3, 4), path=path)[:, :3].copy()
+
+
+def load_T_lidar_imu(root: Path, date: str) -> Matrix:
+    """IMU to LiDAR, (4, 4), from `calib_imu_to_velo.txt`."""
+    return read_rigid(calibration_path(root, date, "imu_to_velo"))
+
+
+def read_rigid(path: Path) -> Matrix:
+    """[R | T; 0 0 0 1] (4, 4) of `calib_velo_to_cam.txt` (T_cam_lidar) or `calib_imu_to_velo.txt` (T_lidar_imu)."""
+    calibration = read_calibration(path)
+    T = np.eye(4)
+    T[:3, :3] = entry(calibration, "R", (3, 3), path=path)
+    T[:3, 3] = entry(calibration, "T", (3,), path=path)
+    return T
+
+
+def _rectified_size(date: str, cameras: dict[str, Matrix], path: Path) -> tuple[int, int]:
+    # S_rect_02 for both colour cameras, as the reference export does; the five days give both the same size.
+    width, height = entry(cameras, "S_rect_02", (2,), path=path)
+    check_size(date, (int(height), int(width)), path=path)
+    return int(height), int(width)
+
+
+def check_size(date: str, shape: tuple[int, ...], *, path: Path) -> None:
+    """Raise DatasetError when an image or map of a known day has another size than that day's."""
+    expected = DATE_SIZES.get(date)
+    if expected is not None and tuple(shape[:2]) != expected:
+        raise DatasetError(
+            f"{path}: {shape[0]}x{shape[1]} pixels (height x width), expected {expected[0]}x{expected[1]}, the size of "
+            f"{date}. The file is of another day, resized or cropped: put the original back"
+        )
+
+
+def read_velodyne(path: Path) -> npt.NDArray[np.float32]:
+    """A LiDAR scan (n, 4) float32: x forward, y left, z up in metres, reflectance.
+
+    Raises:
+        DatasetError: missing, empty, truncated, or with values that are no numbers.
+    """
+    try:
+        raw = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise DatasetError(f"{path}: the LiDAR scan cannot be read ({error}); {AGAIN}") from error
+    if not len(raw) or len(raw) % 16:
+        kind = "truncated" if len(raw) else "empty"
+        raise DatasetError(
+            f"{path}: the LiDAR scan is {kind}: {len(raw)} bytes, expected a positive multiple of 16 (four float32 a "
+            f"point); {AGAIN}"
+        )
+    scan = raw.view("<f4").reshape(-1, 4)
+    if not np.isfinite(scan).all():
+        raise DatasetError(f"{path}: the LiDAR scan holds NaN or infinite values; the file is damaged: {AGAIN}")
+    return scan
+
+
+def read_timestamps(path: Path) -> npt.NDArray[np.datetime64]:
+    """Time stamps (n,) as datetime64[ns]; line i belongs to frame number i, also where files have holes."""
+    lines = read_text(path).split("\n")
+    try:
+        return np.array([line.strip() for line in lines if line.strip()], "datetime64[ns]")
+    except ValueError as error:
+        raise DatasetError(f"{path}: not a list of time stamps ({error}); {AGAIN}") from error

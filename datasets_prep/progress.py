@@ -1,0 +1,66 @@
+"""Progress of a transfer on stderr: a bar with rate and remaining time on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import NoReturn
+
+from tqdm import tqdm
+
+LINE_EVERY_S = 10.0
+
+
+class Progress:
+    """Call it with (bytes done, bytes in all or None); use it as a context manager, so that the bar is closed."""
+
+    def __init__(self, label: str, *, line_every_s: float = LINE_EVERY_S) -> None:
+        self._label = label
+        self._line_every_s = line_every_s
+        self._bar: tqdm[NoReturn] | None = None
+        self._first: tuple[float, int] | None = None
+        self._last_line = time.monotonic()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Show the state; `done` may fall when a transfer begins anew."""
+        if self._first is None or done < self._first[1]:
+            self._first = (time.monotonic(), done)
+        if not sys.stderr.isatty():
+            self._line(done, total)
+            return
+        if self._bar is None:
+            self._bar = tqdm(desc=self._label, total=total, initial=done, unit="B", unit_scale=True, file=sys.stderr)
+        self._bar.total = total
+        if done >= self._bar.n:
+            self._bar.update(done - self._bar.n)
+        else:
+            self._bar.n = self._bar.initial = done
+            self._bar.refresh()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _line(self, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if self._first is None or now - self._last_line < self._line_every_s:
+            return
+        self._last_line = now
+        rate = (done - self._first[1]) / max(now - self._first[0], 1e-9)
+        share = f" of {megabytes(total)} ({done / total:.0%})" if total else ""
+        rest = f", {(total - done) / rate:.0f} s left" if total and rate else ""
+        say(f"{self._label}: {megabytes(done)}{share}, {rate / 1e6:.1f} MB/s{rest}")
+
+
+def say(line: str) -> None:
+    """One line on stderr, above a bar if one is shown."""
+    tqdm.write(line, file=sys.stderr)
+
+
+def megabytes(n_bytes: int) -> str:
+    """A size for people: `1234.5 MB`."""
+    return f"{n_bytes / 1e6:.1f} MB"

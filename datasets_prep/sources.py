@@ -1,0 +1,235 @@
+"""Where the ground truth of a split comes from: one frozen source per data set, which turns frames into a Part.
+
+A source can be sent to another process or machine: it holds paths and calibrations, no open file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.errors import DatasetError
+from benchmark.io.ground_truth import PNG_SCALE, Part, sparsify
+from benchmark.splits import Frame, Split, resolve_split, split_sha256
+from datasets_prep import kitti_depth, kitti_raw, packnet_maps
+
+SHOWN = 5  # missing files and drives that an error names before it counts the rest
+SELECTION = "kitti_depth_selection/val"  # listed from the data set, not from a file of splits
+RAW_DEPTHS = ("lidar_forward_x", "camera_z")
+
+
+@dataclass(frozen=True)
+class RawSource:
+    """LiDAR scans of KITTI raw, projected. `calibrations` by recording day."""
+
+    root: Path
+    calibrations: dict[str, kitti_raw.Calibration]
+    depth_kind: str
+    collision: str
+    data_scale: float | None = None
+
+    def path(self, frame: Frame) -> Path:
+        """The scan of a frame."""
+        return kitti_raw.velodyne_path(self.root, frame)
+
+    def part(self, frames: Sequence[Frame]) -> Part:
+        """Project the scans of consecutive frames."""
+        from datasets_prep.lidar import project_scan
+
+        maps, shapes, intrinsics = [], [], []
+        for frame in frames:
+            calibration = self.calibrations[kitti_raw.date_of(frame.drive)]
+            scan = kitti_raw.read_velodyne(self.path(frame))
+            M = calibration.M_image_lidar(frame.camera)
+            shape = calibration.shape
+            maps.append(project_scan(scan, M, shape=shape, depth=self.depth_kind, collision=self.collision))
+            shapes.append(shape)
+            intrinsics.append(calibration.K(frame.camera))
+        return Part(
+            np.array(shapes, np.int64),
+            np.stack(intrinsics),
+            np.concatenate([m.row_count for m in maps]),
+            np.concatenate([m.indices for m in maps]),
+            np.concatenate([m.data for m in maps]),
+        )
+
+
+@dataclass(frozen=True)
+class AnnotatedSource:
+    """Annotated depth PNGs, kept as uint16."""
+
+    root: Path
+    depth_kind: str = "annotated_png"
+    data_scale: float | None = PNG_SCALE
+
+    def path(self, frame: Frame) -> Path:
+        """The annotated map of a frame."""
+        return kitti_depth.annotated_path(self.root, frame)
+
+    def part(self, frames: Sequence[Frame]) -> Part:
+        """Read the maps of consecutive frames."""
+        K = np.stack([kitti_depth.find_K(self.root, frame) for frame in frames])
+        return sparsify([kitti_depth.load_annotated(self.root, frame) for frame in frames], K)
+
+
+@dataclass(frozen=True)
+class PacknetSource:
+    """PackNet-SfM's downloadable LiDAR maps."""
+
+    root: Path
+    depth_kind: str = "camera_z"
+    data_scale: float | None = None
+
+    def path(self, frame: Frame) -> Path:
+        """The map of a frame."""
+        return packnet_maps.map_path(self.root, frame)
+
+    def part(self, frames: Sequence[Frame]) -> Part:
+        """Read the maps of consecutive frames."""
+        K = np.stack([kitti_depth.find_K(self.root, frame) for frame in frames])
+        return sparsify([packnet_maps.load_map(self.root, frame) for frame in frames], K)
+
+
+@dataclass(frozen=True)
+class SelectionSource:
+    """The devkit's cropped validation maps."""
+
+    selected: dict[Frame, kitti_depth.SelectedFrame]
+    depth_kind: str = "annotated_png"
+    data_scale: float | None = PNG_SCALE
+
+    def path(self, frame: Frame) -> Path:
+        """The cropped map of a frame."""
+        return self.selected[frame].depth
+
+    def part(self, frames: Sequence[Frame]) -> Part:
+        """Read the maps of consecutive frames."""
+        chosen = [self.selected[frame] for frame in frames]
+        K = np.stack([kitti_depth.read_selection_K(one.intrinsics) for one in chosen])
+        return sparsify([kitti_depth.load_selected(one) for one in chosen], K)
+
+
+Source = RawSource | AnnotatedSource | PacknetSource | SelectionSource
+
+
+def find_split(dataset: str, root: Path, split: str | None, camera: str | None) -> Split:
+    """The frames to export: a split's name, a list file, or the devkit's cropped selection.
+
+    Args:
+        dataset: one of DEPTH_KINDS.
+        root: of the data set; the cropped selection is listed from it.
+        split: None is the field's test split of the data set.
+        camera: takes the place of every frame's camera, such as `image_03`; the split is then another one.
+
+    Raises:
+        DatasetError: the frames are of another data set, or repeat once the camera is replaced.
+    """
+    name = split or DEFAULT_SPLITS[dataset]
+    listed = dataset == "kitti_depth" and name == SELECTION
+    found = _selection_split(root) if listed else resolve_split(name)
+    if camera is not None:
+        found = _with_camera(found, camera)
+    for drive in found.drives:
+        if found.dataset not in {dataset, "kitti_raw"}:
+            raise DatasetError(
+                f"{name}: a list of {found.dataset}, its first drive is {drive!r}; {dataset} has no ground truth for "
+                "it. Choose a list of KITTI raw frames, such as kitti_eigen/test"
+            )
+        if drive == "image":
+            raise DatasetError(f"{name}: the test images of the depth benchmark are anonymous, their depth is not published")
+        kitti_raw.date_of(drive)
+    return found
+
+
+def _selection_split(root: Path) -> Split:
+    frames = tuple(one.frame for one in kitti_depth.selection(root))
+    sha256 = split_sha256(frames, ordered=True)
+    source = "KITTI depth devkit, val_selection_cropped, sorted by file name"
+    return Split(SELECTION, "kitti_depth", "val", True, frames, sha256, source)
+
+
+def _with_camera(split: Split, camera: str) -> Split:
+    if camera not in kitti_raw.CAMERAS:
+        raise DatasetError(f"unknown camera {camera!r}; known: {', '.join(kitti_raw.CAMERAS)}")
+    frames = tuple(frame._replace(camera=camera) for frame in split.frames)
+    if frames == split.frames:
+        return split
+    if len(set(frames)) < len(frames):
+        raise DatasetError(
+            f"{split.name}: {len(frames) - len(set(frames))} frames would repeat with --camera {camera}, because the "
+            "list holds both cameras; export it without --camera"
+        )
+    sha256 = split_sha256(frames, split.ordered)
+    return Split(f"{split.name}@{camera}", split.dataset, split.role, split.ordered, frames, sha256, split.source)
+
+
+def open_source(dataset: str, root: Path, split: Split, *, depth: str | None, collision: str) -> Source:
+    """The source of a split's ground truth, all its files present.
+
+    Args:
+        dataset: one of DEPTH_KINDS.
+        root: of the data set.
+        split: the frames that are asked for.
+        depth: `lidar_forward_x` (None) or `camera_z` for KITTI raw; annotated depth has one kind.
+        collision: see `lidar.project_scan`.
+
+    Raises:
+        DatasetError: files are missing, a calibration is damaged, or the data set has no such depth.
+    """
+    kinds = DEPTH_KINDS[dataset]
+    kind = depth or kinds[0]
+    if kind not in kinds:
+        raise DatasetError(f"{dataset} has no depth {kind!r}; known: {', '.join(kinds)}")
+    if split.name == SELECTION:
+        return SelectionSource({one.frame: one for one in kitti_depth.selection(root)})
+    if dataset == "kitti_raw":
+        return _raw_source(root, split, kind, collision)
+    source = AnnotatedSource(root) if dataset == "kitti_depth" else PacknetSource(root)
+    require_files(split, source.path, what="depth map", root=root, dataset=dataset)
+    return source
+
+
+def _raw_source(root: Path, split: Split, kind: str, collision: str) -> RawSource:
+    # The scans first: where nothing is there, their count says more than the first calibration that is missing.
+    require_files(split, RawSource(root, {}, kind, collision).path, what="LiDAR scan", root=root, dataset="kitti_raw")
+    dates = sorted({kitti_raw.date_of(drive) for drive in split.drives})
+    return RawSource(root, {date: kitti_raw.load_calibration(root, date) for date in dates}, kind, collision)
+
+
+def require_files(split: Split, path_of: Callable[[Frame], Path], *, what: str, root: Path, dataset: str) -> None:
+    """Raise DatasetError unless every frame has its file: counts by drive, the first few names, what to do."""
+    missing = [frame for frame in split.frames if not path_of(frame).is_file()]
+    if not missing:
+        return
+    drives = Counter(frame.drive for frame in missing)
+    counts = [f"{drive} {count}" for drive, count in drives.most_common(SHOWN)]
+    names = [str(path_of(frame).relative_to(root)) for frame in missing[:SHOWN]]
+    raise DatasetError(
+        f"{root}: {len(missing)} of the {len(split.frames)} frames of {split.name} have no {what}. Missing by drive: "
+        f"{_listed(counts, len(drives), 'drives')}. First: {_listed(names, len(missing), 'files')}. Nothing was "
+        f"exported; {_where_to_get(dataset, root, split)}"
+    )
+
+
+def _where_to_get(dataset: str, root: Path, split: Split) -> str:
+    if dataset == "packnet_kitti":
+        return "PackNet-SfM's archive KITTI_raw_velodyne.tar.gz holds the maps; unpack it over the tree of KITTI raw"
+    name = split.source if split.role == "custom" else split.name.partition("@")[0]
+    return f"`depthbench datasets verify --dataset {dataset} --data {root} --split {name}` names their archives"
+
+
+def _listed(shown: Sequence[str], total: int, noun: str) -> str:
+    rest = total - len(shown)
+    return ", ".join(shown) + (f" and {rest} more {noun}" if rest else "")
+
+
+DEFAULT_SPLITS = {
+    "kitti_raw": "kitti_eigen/test",
+    "kitti_depth": "kitti_eigen_benchmark/test",
+    "packnet_kitti": "kitti_eigen/test",
+}
+DEPTH_KINDS = {"kitti_raw": RAW_DEPTHS, "kitti_depth": ("annotated_png",), "packnet_kitti": ("camera_z",)}
