@@ -24,6 +24,7 @@ from benchmark.io.predictions import Predictions, cpu_count
 from benchmark.masks import crop_box, open_bounds
 from benchmark.matching import Match, check_ground_truth
 from benchmark.metrics.depth import DEPTH_METRICS, UNIT_FACTORS
+from benchmark.metrics.pixel_sums import pixel_sums
 from benchmark.protocol import DepthProtocol
 from benchmark.sampling import Points, Taps, sample, taps, with_canvas
 
@@ -108,6 +109,14 @@ def evaluate_settings(
     return [_table(match.frame_id, [row[k] for row in rows], protocol) for k, protocol in enumerate(protocols)]
 
 
+def load_kernels() -> None:
+    """Load the compiled kernels for float32 (0.2 s, or seconds the first time ever), so that it can be done early."""
+    one = np.ones(1, np.float32)
+    pixel_sums(one, one)
+    line = taps(1, 1, rule="same_size", axis=0, dtype=one.dtype)
+    sample((np.array([0, 1]), np.zeros(1, np.uint16), one), one[None], (line, line), (0, 1, 0, 1), (one[0], one[0]))
+
+
 class _Scorer:
     """What stays the same over the frames: inputs, grouped settings, and the taps of each pair of sizes."""
 
@@ -138,6 +147,11 @@ class _Scorer:
             # A reader may hand out the same buffer twice.
             pred, mirrored = pred.copy(), self.flipped.load(position)
             self._check(mirrored, self.flipped, i)
+            if mirrored.shape != pred.shape:
+                raise PredictionError(
+                    f"{self.flipped.source}: the prediction of {self.match.frame_id[i]} mirrored is {_size(mirrored)}, the "
+                    f"prediction itself {_size(pred)}; expected one size: predict both with the same network input"
+                )
         for sampling in self.groups:
             values = interpolated_quantity(pred, mirrored, self.kind, self.protocols[sampling[0][0]])
             for masked in sampling:
@@ -165,6 +179,12 @@ class _Scorer:
         at = self.match.truth[i]
         height, width = (int(side) for side in self.truth.shape[at])
         rule = protocol.resize.rule
+        if (values.shape[0] - values.shape[1]) * (height - width) < 0:
+            raise PredictionError(
+                f"{self.predictions.source}: the prediction of {self.match.frame_id[i]} is {_size(values)}, its image "
+                f"{height}x{width}; one is upright, the other is not, so the axes are swapped: expected (N, h, w), save "
+                "np.swapaxes(array, 1, 2)"
+            )
         try:
             grid = (self._taps(0, values, height, rule), self._taps(1, values, width, rule))
         except PredictionError as error:
@@ -183,6 +203,10 @@ class _Scorer:
         if key not in self.grids:
             self.grids[key] = taps(values.shape[axis], n_out, rule=rule, axis=axis, dtype=values.dtype)
         return self.grids[key]
+
+
+def _size(values: NDArray[Any]) -> str:
+    return f"{values.shape[0]}x{values.shape[1]}"
 
 
 def _share(protocols: Sequence[DepthProtocol]) -> list[list[list[int]]]:
@@ -233,8 +257,9 @@ def score_points(points: Points, protocol: DepthProtocol) -> Row:
     pred = apply_alignment(pred, alignment)
     if protocol.clamp.when == "after_scaling":
         pred = _clamp(pred, protocol)
+    sums = pixel_sums(gt, pred)
     values = tuple(
-        DEPTH_METRICS[name].function(gt, pred) * UNIT_FACTORS[DEPTH_METRICS[name].unit, unit]
+        DEPTH_METRICS[name].function(sums) * UNIT_FACTORS[DEPTH_METRICS[name].unit, unit]
         for name, unit in protocol.metrics.items()
     )
     return Row(n, alignment, values, "")

@@ -39,16 +39,21 @@ def match(truth: GroundTruth, predictions: Predictions, split: Split, pred_split
     absent = [name for name in split.frame_ids if name not in index]
     if absent:
         raise GroundTruthError(
-            f"the ground truth ({truth.header.split}, {len(truth)} frames) lacks {len(absent)} of the {len(split.frame_ids)} "
-            f"frames of {split.name}, the first is {absent[0]}; export it with `depthbench export_gt --split {split.name}`"
+            f"{truth.source}: the ground truth ({truth.header.split}, {len(truth)} frames) lacks {len(absent)} of the "
+            f"{len(split.frame_ids)} frames of {split.name}, the first is {absent[0]}; export it with "
+            f"`depthbench export_gt --split {split.name}`"
         )
     if predictions.frame_id is None:
         _check_length(predictions, pred_split)
     found = positions(predictions, pred_split.frame_ids, split.frame_ids)
     used = sum(i is not None for i in found)
     if used == 0:
-        raise PredictionError(f"{predictions.source}: none of its {len(predictions)} predictions is a frame of {split.name}")
-    return Match(split, split.frame_ids, tuple(index[n] for n in split.frame_ids), tuple(found), len(predictions) - used)
+        raise PredictionError(
+            f"{predictions.source}: none of its {len(predictions)} predictions is a frame of {split.name}, whose first frame "
+            f"is {split.frame_ids[0]}; predict those frames, or choose the protocol of the list that was predicted"
+        )
+    surplus = len(predictions) - used + predictions.surplus
+    return Match(split, split.frame_ids, tuple(index[n] for n in split.frame_ids), tuple(found), surplus)
 
 
 def _check_length(predictions: Predictions, pred_split: Split) -> None:
@@ -56,7 +61,10 @@ def _check_length(predictions: Predictions, pred_split: Split) -> None:
     if n == expected:
         return
     others = [name for name, entry in read_index().items() if entry.frames == n and entry.ordered]
-    if others:
+    if predictions.shape and expected in predictions.shape[1:]:
+        axis = predictions.shape.index(expected, 1)
+        hint = f"the shape is {predictions.shape}: if the frames lie along axis {axis}, save np.moveaxis(array, {axis}, 0)"
+    elif others:
         hint = (
             f"{n} is the length of {others[0]}: if that is what was predicted, add `--pred-split {others[0]}`, "
             "and the frames both lists share are joined by name"
@@ -81,7 +89,7 @@ def check_ground_truth(truth: GroundTruth, protocol: DepthProtocol) -> None:
     wanted, header = protocol.ground_truth, truth.header
     if (header.dataset, header.depth_kind) != (wanted.dataset, wanted.depth_kind):
         raise GroundTruthError(
-            f"the ground truth is {header.depth_kind} of {header.dataset}; {protocol.name} is defined on "
+            f"{truth.source}: the ground truth is {header.depth_kind} of {header.dataset}; {protocol.name} is defined on "
             f"{wanted.depth_kind} of {wanted.dataset}, and numbers on the two cannot be compared. Export the other one, or "
             "choose the protocol made for this one"
         )

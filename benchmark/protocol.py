@@ -122,7 +122,17 @@ def _check(protocol: DepthProtocol, path: Path) -> None:
 
     if protocol.name != path.stem:
         raise ProtocolError(f"{path}: the file is called {path.stem}, the protocol in it {protocol.name}; they must agree")
-    parse_factor(protocol.scaling)
+    try:
+        parse_factor(protocol.scaling)
+    except ProtocolError as problem:
+        raise ProtocolError(f"{path}: {problem}") from problem
+    if protocol.version < 1:
+        raise ProtocolError(f"{path}: version {protocol.version}; expected 1 or more")
+    clamp = protocol.clamp
+    if (clamp.when == "never") != (clamp.min_m is None and clamp.max_m is None):
+        raise ProtocolError(
+            f"{path}: clamp from {clamp.min_m} to {clamp.max_m} m {clamp.when}; expected never exactly where there is no bound"
+        )
     if not protocol.metrics:
         raise ProtocolError(f"{path}: no metrics")
     for name, unit in protocol.metrics.items():

@@ -8,67 +8,71 @@ from typing import Any
 
 from benchmark.metrics.depth import DEPTH_METRICS
 from benchmark.summarize import Record
+from benchmark.text_table import text_table
 
 DECIMALS = 3
-Align = tuple[str, ...]
 
 
 def metric_title(name: str, unit: str) -> str:
-    """The printed name of a metric, with its unit where it has one."""
-    return DEPTH_METRICS[name].title + ("" if unit == "1" else f" [{unit}]")
+    """The printed name of a metric, with its unit below where it has one."""
+    return DEPTH_METRICS[name].title + ("" if unit == "1" else f"\n[{unit}]")
 
 
 def render(records: Sequence[Record]) -> str:
-    """One table per metric set (a row per protocol and scaling), then what the numbers were made from."""
-    blocks = [_table(list(group)) for _, group in groupby(records, key=_columns)]
-    return "\n\n".join([*blocks, _provenance(records)])
+    """One table of metrics per metric set, one of what was scored, and what the numbers were made from."""
+    blocks = [_metrics(list(group)) for _, group in groupby(records, key=_columns)]
+    return "\n\n".join([*blocks, _scored(records), _provenance(records)])
 
 
 def _columns(record: Record) -> tuple[tuple[str, str], ...]:
     return tuple((name, metric["unit"]) for name, metric in record["metrics"].items())
 
 
-def _table(records: list[Record]) -> str:
-    from tabulate import tabulate
+def _name(record: Record) -> list[str]:
+    return [f"{record['protocol']['name']} v{record['protocol']['version']}", record["scaling"]]
 
+
+def _metrics(records: list[Record]) -> str:
     columns = _columns(records[0])
-    header = ["protocol", "scaling", *(metric_title(*c) for c in columns), "scale", "spread", "frames", "pixels"]
+    rows = [[*_name(r), *(f"{r['metrics'][name]['mean']:.{DECIMALS}f}" for name, _ in columns)] for r in records]
+    return text_table(rows, ["protocol", "scaling", *(metric_title(*c) for c in columns)])
+
+
+def _scored(records: Sequence[Record]) -> str:
     rows = [
         [
-            f"{r['protocol']['name']} v{r['protocol']['version']}",
-            r["scaling"],
-            *(f"{r['metrics'][name]['mean']:.{DECIMALS}f}" for name, _ in columns),
+            *_name(r),
             f"{r['scale']['median']:.3f}",
             f"{100 * r['scale']['cv']:.1f} %",
-            _frames(r),
+            f"{r['n_images']}",
+            f"{r['n_missing']}",
             f"{r['n_pixels']:,}",
         ]
         for r in records
     ]
-    sides = ["left", "left", *["right"] * (len(header) - 2)]
-    return tabulate(rows, headers=header, disable_numparse=True, colalign=sides)
-
-
-def _frames(record: Record) -> str:
-    return f"{record['n_images']}" + (f" ({record['n_missing']} missing)" if record["n_missing"] else "")
+    return text_table(rows, ["protocol", "scaling", "scale\nmedian", "scale\nspread", "frames", "missing", "pixels"])
 
 
 def _provenance(records: Sequence[Record]) -> str:
-    from tabulate import tabulate
-
     inputs = records[0]["inputs"]
     protocols = {r["protocol"]["name"]: r["protocol"]["sha256"] for r in records}
     rows: list[tuple[str, str, str]] = [
         ("predictions", f"{records[0]['method']} ({inputs['kind']}{_surplus(inputs)})", inputs["predictions"][:16]),
         *([("mirrored", "fused by flip", inputs["flipped"][:16])] if inputs["flipped"] else []),
         ("ground truth", "", inputs["ground_truth"][:16]),
-        ("split", inputs["pred_split"], inputs["split"][:16]),
+        ("split", _split_name(inputs["split"]), inputs["split"][:16]),
         *(("protocol", name, sha[:16]) for name, sha in protocols.items()),
     ]
+    width, second = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
+    lines = [f"{a:{width}}  {b:{second}}  sha256 {c}" for a, b, c in rows]
     warnings = dict.fromkeys(w for r in records for w in r["warnings"])
-    return tabulate(rows, headers=("", "", "sha256"), tablefmt="plain", disable_numparse=True) + "".join(
-        f"\nwarning: {w}" for w in warnings
-    )
+    return "\n".join([*lines, *(f"warning: {w}" for w in warnings)])
+
+
+def _split_name(sha256: str) -> str:
+    from benchmark.splits import read_index
+
+    return next((name for name, entry in read_index().items() if entry.sha256 == sha256), "")
 
 
 def _surplus(inputs: dict[str, Any]) -> str:

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.errors import PredictionError, ProtocolError
+from benchmark.errors import GroundTruthError, PredictionError, ProtocolError
 from benchmark.io.manifest import read_manifest
 from benchmark.io.predictions import Predictions, read_predictions
 from benchmark.io.results import method_name
 from benchmark.protocol import DepthProtocol, load_protocol
-from benchmark.splits import Split, load_split, resolve_split
-from benchmark.summarize import Inputs, Record, summarize
+from benchmark.splits import Split, listed_split, load_split, read_index, resolve_split
 
 if TYPE_CHECKING:
     from benchmark.evaluate_depth import ImageTable
+    from benchmark.io.ground_truth import GroundTruth
+    from benchmark.summarize import Record
 
 
 @dataclass(frozen=True)
@@ -63,24 +64,25 @@ def score(request: Request) -> list[Score]:
     """
     manifest = read_manifest(request.pred)
     protocols = [load_protocol(name) for name in request.protocols]
-    split = _common_split(protocols)
+    _refuse_namesakes(protocols)
+    split = _common_split(protocols, request.gt)
     kind = request.kind or manifest.kind or "disparity"
-    pred_split = resolve_split(request.pred_split or manifest.split or split.name)
+    named = request.pred_split or manifest.split
+    pred_split = resolve_split(named) if named else split
     method = method_name(request.method or manifest.method or request.pred.stem)
     chosen = settings(protocols, request.scalings)
     predictions = read_predictions(manifest.predictions, pred_split.frame_ids)
     flipped = None if request.flipped is None else _read_flipped(request.flipped, predictions, pred_split)
-    with ThreadPoolExecutor(2) as pool:
-        # Hashing releases the interpreter lock: it runs beside the imports and the reading below.
+    with ThreadPoolExecutor(3) as pool:
+        # Hashing and inflating release the interpreter lock, so they run beside the import of the compiled kernels.
         hashes = [pool.submit(p.sha256) for p in (predictions, flipped) if p is not None]
-        from benchmark.evaluate_depth import evaluate_settings
-        from benchmark.io.ground_truth_files import read_ground_truth
-        from benchmark.matching import check_ground_truth, match
+        reading = pool.submit(_read_truth, request.gt, split, protocols)
+        from benchmark.evaluate_depth import evaluate_settings, load_kernels
+        from benchmark.matching import match
+        from benchmark.summarize import Inputs, summarize
 
-        source = protocols[0].ground_truth
-        truth = read_ground_truth(request.gt, split, dataset=source.dataset, depth_kind=source.depth_kind)
-        for protocol in protocols:
-            check_ground_truth(truth, protocol)
+        load_kernels()
+        truth = reading.result()
         joined = match(truth, predictions, split, pred_split)
         tables = evaluate_settings(truth, predictions, chosen, joined, kind=kind, flipped=flipped)
         digests = [h.result() for h in hashes]
@@ -89,20 +91,58 @@ def score(request: Request) -> list[Score]:
         pred_split.name, joined.surplus,
     )  # fmt: skip
     notes = ["the ground truth names no frames: its order was taken to be that of the split"] if truth.order_assumed else []
-    return [
-        Score(summarize(t, p, method=method, inputs=inputs, allow_missing=request.allow_missing, warnings=notes), t, p)
-        for t, p in zip(tables, chosen, strict=True)
-    ]
+    # A record names the protocol as it was published; the scaling that was chosen stands beside it.
+    published = {p.name: p.sha256 for p in protocols}
+    records = [
+        summarize(
+            table, protocol, method=method, inputs=inputs, protocol_sha256=published[protocol.name],
+            allow_missing=request.allow_missing, warnings=notes,
+        )
+        for table, protocol in zip(tables, chosen, strict=True)
+    ]  # fmt: skip
+    return [Score(*parts) for parts in zip(records, tables, chosen, strict=True)]
 
 
-def _common_split(protocols: Sequence[DepthProtocol]) -> Split:
+def _read_truth(path: Path, split: Split, protocols: Sequence[DepthProtocol]) -> GroundTruth:
+    from benchmark.io.ground_truth_files import read_ground_truth
+    from benchmark.matching import check_ground_truth
+
+    source = protocols[0].ground_truth
+    truth = read_ground_truth(path, split, dataset=source.dataset, depth_kind=source.depth_kind)
+    for protocol in protocols:
+        check_ground_truth(truth, protocol)
+    return truth
+
+
+def _refuse_namesakes(protocols: Sequence[DepthProtocol]) -> None:
+    kinds = {(p.name, p.sha256) for p in protocols}
+    names = [name for name, _ in kinds]
+    if len(names) > len(set(names)):
+        raise ProtocolError(
+            f"two different protocols are called {max(names, key=names.count)}; their results would overwrite each other: "
+            "rename one file and the name in it"
+        )
+
+
+def _common_split(protocols: Sequence[DepthProtocol], gt: Path) -> Split:
     names = {p.split for p in protocols}
     if len(names) > 1:
         raise ProtocolError(
             f"the protocols are on different splits ({', '.join(sorted(names))}); one prediction file is scored on one "
             "split at a time"
         )
-    return load_split(names.pop())
+    name = names.pop()
+    entry = read_index().get(name)
+    if entry is None or entry.sha256 is not None:
+        return load_split(name)
+    # Some lists come with the data set alone: their frames are those of the exported ground truth.
+    if gt.suffix not in {".h5", ".hdf5"}:
+        raise GroundTruthError(
+            f"{gt}: the frames of {name} are known from exported ground truth alone; write it with `depthbench export_gt`"
+        )
+    from benchmark.io.ground_truth_hdf5 import read_frame_ids
+
+    return listed_split(name, read_frame_ids(gt))
 
 
 def _read_flipped(path: Path, predictions: Predictions, split: Split) -> Predictions:

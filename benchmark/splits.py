@@ -32,6 +32,7 @@ __all__ = [
     "describe_split",
     "export_split",
     "frame_id",
+    "listed_split",
     "load_split",
     "odometry_to_raw",
     "parse_frame_id",
@@ -53,7 +54,7 @@ class IndexEntry:
     dataset: str
     role: str
     frames: int
-    drives: int
+    drives: int | None
     ordered: bool
     sha256: str | None
     source: str
@@ -120,6 +121,23 @@ def load_split(name: str, *, root: Traversable | None = None) -> Split:
     return split
 
 
+def listed_split(name: str, ids: tuple[str, ...]) -> Split:
+    """A split whose list comes with the data set, from the frame ids of its exported ground truth.
+
+    Raises:
+        SplitError: the name is unknown, or the number of frames is not the published one.
+    """
+    entry = _entry(name, read_index())
+    if len(ids) != entry.frames:
+        raise SplitError(
+            f"{name}: {len(ids)} frames, expected {entry.frames} ({entry.source}); the data set is incomplete where its "
+            "ground truth was exported"
+        )
+    frames = tuple(parse_frame_id(text) for text in ids)
+    sha256 = split_sha256(frames, entry.ordered)
+    return Split(name, entry.dataset, entry.role, entry.ordered, frames, sha256, entry.source)
+
+
 def read_list(path: Path) -> Split:
     """Any list of frames in the field's forms (see split_formats), in file order.
 
@@ -151,7 +169,7 @@ def verify_split(name: str, *, root: Traversable | None = None) -> Verification:
     """Whether the split is here and is what the index says; an unknown name raises SplitError."""
     entry = _entry(name, read_index(root))
     if entry.sha256 is None:
-        return Verification(name, "needs data", f"{entry.frames} frames, {entry.drives} drives: {entry.source}")
+        return Verification(name, "needs data", f"{entry.frames} frames: {entry.source}")
     try:
         split = load_split(name, root=root)
     except SplitError as error:
@@ -227,7 +245,7 @@ def _entry(name: str, index: dict[str, IndexEntry]) -> IndexEntry:
 
 
 def _check_entry(name: str, values: object, where: str) -> IndexEntry:
-    kinds = {"frames": int, "drives": int, "ordered": bool, "sha256": str | None}
+    kinds = {"frames": int, "drives": int | None, "ordered": bool, "sha256": str | None}
     known = [field.name for field in fields(IndexEntry)]
     if not isinstance(values, dict):
         raise SplitError(f"{where}: {name} is not a table")

@@ -6,6 +6,8 @@ import dataclasses
 import difflib
 import types
 import typing
+from collections import Counter
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +16,7 @@ import yaml
 from benchmark.errors import InputError
 
 MAX_BYTES = 1_000_000
+MAX_NUMBER = 1e300  # NaN and inf are no settings
 T = TypeVar("T")
 
 
@@ -27,9 +30,10 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        repeated = {str(k) for k in keys if keys.count(k) > 1}
+        counts = Counter(key for key in keys if isinstance(key, Hashable))
+        repeated = sorted(str(key) for key, count in counts.items() if count > 1)
         if repeated:
-            raise yaml.YAMLError(f"repeated keys: {', '.join(sorted(repeated))}")
+            raise yaml.YAMLError(f"repeated keys: {', '.join(repeated)}")
         return super().construct_mapping(node, deep)
 
 
@@ -43,10 +47,13 @@ def read_yaml(path: Path, error: type[InputError]) -> dict[str, Any]:
         if path.stat().st_size > MAX_BYTES:
             raise error(f"{path}: larger than {MAX_BYTES} bytes; that is not a hand-written YAML file")
         content = yaml.load(path.read_text("utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as problem:
+    except InputError:
+        raise
+    except Exception as problem:  # PyYAML lets through what int(), datetime() and b64decode() raise on hostile values
         raise error(f"{path}: cannot be read as YAML: {' '.join(str(problem).split())}") from problem
     if not isinstance(content, dict):
-        raise error(f"{path}: holds a {type(content).__name__}; expected keys and values")
+        what = "nothing" if content is None else f"a {type(content).__name__}"
+        raise error(f"{path}: holds {what}; expected keys and values")
     return content
 
 
@@ -103,7 +110,7 @@ def _convert(hint: Any, value: Any, place: str, problems: list[str]) -> Any:  # 
         problems.append(f"{place} is {value!r}; known: {', '.join(map(str, args))}")
         return None
     elif hint is float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_NUMBER:
             return float(value)
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
@@ -117,6 +124,8 @@ def _name(hint: Any) -> str:
 
 def _trap(hint: Any, value: Any) -> str:
     """What YAML 1.1 does to what people write."""
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return " that is finite"
     if hint is float and isinstance(value, str):
         return " (YAML reads 1e-3 as text: write 1.0e-3 or 0.001)"
     if hint is str and isinstance(value, bool):

@@ -42,12 +42,14 @@ def summarize(
     *,
     method: str,
     inputs: Inputs,
+    protocol_sha256: str | None = None,
     allow_missing: int = 0,
     warnings: Sequence[str] = (),
 ) -> Record:
     """The record of one setting. Means are over the scored images, in float64.
 
     Args:
+        protocol_sha256: of the protocol as published, where `protocol` has another scaling; default: of `protocol`.
         allow_missing: how many frames without a score the summary may leave out.
 
     Raises:
@@ -59,6 +61,7 @@ def summarize(
     missing = int(np.count_nonzero(~counted & ~dropped))
     if missing > allow_missing or not scored.any():
         raise ResultError(_missing_message(table, protocol, ~counted & ~dropped, allow_missing))
+    _refuse_no_numbers(table, protocol, scored)
     scale = table.scale[scored]
     centre = float(np.median(scale))
     spread = float(np.std(scale / centre)) if centre else 0.0
@@ -70,7 +73,7 @@ def summarize(
     return {
         "record_version": RECORD_VERSION,
         "method": method,
-        "protocol": {"name": protocol.name, "version": protocol.version, "sha256": protocol.sha256},
+        "protocol": {"name": protocol.name, "version": protocol.version, "sha256": protocol_sha256 or protocol.sha256},
         "scaling": protocol.scaling,
         "inputs": dict(vars(inputs)),
         "n_images": int(counted.sum()),
@@ -96,6 +99,19 @@ def summarize(
 
 def _has_value(table: ImageTable) -> Any:
     return np.isfinite(np.array([*table.values.values()])).all(axis=0)
+
+
+def _refuse_no_numbers(table: ImageTable, protocol: DepthProtocol, scored: Any) -> None:
+    bad = np.flatnonzero(scored & ~(_has_value(table) & np.isfinite(table.scale)))
+    if len(bad):
+        i = bad[0]
+        values = {"scale": table.scale, **table.values}
+        wrong = ", ".join(f"{name} {column[i]}" for name, column in values.items() if not np.isfinite(column[i]))
+        raise ResultError(
+            f"{protocol.name}, scaling {protocol.scaling}: {len(bad)} frames have no finite score, the first is "
+            f"{table.frame_id[i]} ({wrong}); expected finite numbers: its predictions are too near zero or too large for "
+            f"{protocol.dtype}, or are no depth after this scaling. Mend them, or choose a scaling that suits them"
+        )
 
 
 def _dropped(table: ImageTable, protocol: DepthProtocol) -> Any:

@@ -111,14 +111,8 @@ def export_gt(
 
 
 def _write(out: Path, header: Header, parts: Generator[Part, None, None]) -> None:
-    try:
-        with contextlib.closing(parts):
-            write_hdf5(out, header, parts)
-    except RuntimeError as error:
-        # HDF5 cannot close a file on a full disk, and h5py says so with this type; what came before it says why.
-        first = error.__context__
-        number = first.errno if isinstance(first, OSError) else None
-        raise shards.cannot_write(out, OSError(os.strerror(number) if number else str(error))) from error
+    with contextlib.closing(parts):
+        write_hdf5(out, header, parts)
 
 
 def _header(dataset: str, split: Split, source: Source) -> Header:

@@ -20,6 +20,7 @@ from datasets_prep import kitti_depth, kitti_raw, packnet_maps
 SHOWN = 5  # missing files and drives that an error names before it counts the rest
 SELECTION = "kitti_depth_selection/val"  # listed from the data set, not from a file of splits
 RAW_DEPTHS = ("lidar_forward_x", "camera_z")
+SCAN_BYTES = 1 << 22  # an HDL-64 scan has 2 MB
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,10 @@ class RawSource:
         from datasets_prep.lidar import project_scan
 
         maps, shapes, intrinsics = [], [], []
+        buffer = np.empty(SCAN_BYTES, np.uint8)
         for frame in frames:
             calibration = self.calibrations[kitti_raw.date_of(frame.drive)]
-            scan = kitti_raw.read_velodyne(self.path(frame))
+            scan = kitti_raw.read_velodyne(self.path(frame), buffer=buffer)
             M = calibration.M_image_lidar(frame.camera)
             shape = calibration.shape
             maps.append(project_scan(scan, M, shape=shape, depth=self.depth_kind, collision=self.collision))

@@ -3,16 +3,19 @@
 Nothing here is KITTI data: only the names of the frames are its own.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import InputError
 from benchmark.io.ground_truth import GroundTruth, Header, assemble, sparsify
 from benchmark.io.ground_truth_hdf5 import write_hdf5
 from benchmark.splits import Frame, Split, frame_id, load_split
-from numpy.typing import NDArray
 
 HEIGHT, WIDTH = 20, 60
 PRED_HEIGHT, PRED_WIDTH = 6, 20
@@ -25,6 +28,20 @@ FIVE_DAYS = (
     Frame("2011_09_30_drive_0016_sync", "image_02", 132),
     Frame("2011_10_03_drive_0027_sync", "image_02", 2906),
 )
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@contextlib.contextmanager
+def only_refusals_of(path: Path) -> Iterator[None]:
+    """Whatever happens to a damaged file, the one error that comes out is an InputError that names it."""
+    try:
+        yield
+    except InputError as error:
+        if not str(error).startswith(f"{path}: "):
+            raise AssertionError(f"the message does not begin with the file: {error}") from error
 
 
 def tiny_split(count: int = 5) -> Split:
@@ -50,7 +67,7 @@ def depth_maps(
     random = np.random.default_rng(seed)
     depth = random.uniform(2, 70, (count, height, width)).astype(np.float32)
     empty = random.random((count, height, width)) > share
-    empty[:, height - height // 4, width // 2] = False
+    empty[:, height - height // 4 - 1, width // 2] = False
     depth[empty] = 0
     return list(depth)
 
@@ -67,7 +84,9 @@ def write_tiny_hdf5(path: Path, count: int = 3) -> list[NDArray[np.float32]]:
     return maps
 
 
-def write_split_truth(path: Path, split: str = "kitti_eigen/test", *, depth_kind: str = "lidar_forward_x", dataset: str = "kitti_raw") -> None:
+def write_split_truth(
+    path: Path, split: str = "kitti_eigen/test", *, depth_kind: str = "lidar_forward_x", dataset: str = "kitti_raw"
+) -> None:
     """Ground truth of a whole split, one random map repeated with a factor of its own for each frame."""
     frames = load_split(split)
     base = depth_maps(8, seed=1)

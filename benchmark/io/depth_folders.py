@@ -3,61 +3,101 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import InputError, PredictionError
+from benchmark.io.files import sha256_of
+from benchmark.io.npy import MAX_HEADER, open_array, read_header, read_values
+from benchmark.io.png import read_png16
 
+MAX_SIDE = 16384
 SUFFIXES = (".npy", ".npz", ".png")
 # The only array of a per-frame archive may have any of these names (PackNet-SfM, its velodyne maps, ours).
 NPZ_KEYS = ("depth", "velodyne_depth", "disp", "pred", "data")
 
 
-def _kitti_tree(middle: str) -> Callable[[str, int], str]:
-    def name(frame_id: str, _: int) -> str:
+def _kitti_tree(middle: str) -> Callable[[str], str]:
+    def name(frame_id: str) -> str:
         drive, camera, number = frame_id.split("/")
         return f"{drive[:10]}/{drive}/{middle.format(camera=camera)}/{number}"
 
     return name
 
 
-# How a frame's file may be called; the first naming under which any frame exists is used for all of them.
-NAMINGS: dict[str, Callable[[str, int], str]] = {
-    "frame id with / as __": lambda frame_id, _: frame_id.replace("/", "__"),
-    "frame id as a path": lambda frame_id, _: frame_id,
-    "PackNet-SfM *_depth": lambda frame_id, _: frame_id.replace("/", "__") + "_depth",
-    "PackNet-SfM velodyne maps": _kitti_tree("proj_depth/velodyne/{camera}"),
-    "annotated depth by date": _kitti_tree("proj_depth/groundtruth/{camera}"),
-    "10-digit position": lambda _, position: f"{position:010d}",
-    "6-digit position": lambda _, position: f"{position:06d}",
-    "6-digit position *_depth": lambda _, position: f"{position:06d}_depth",
+# How a frame's file may be called, and which files of the folder follow that naming.
+NAMINGS: dict[str, tuple[Callable[[str], str], str]] = {
+    "frame id with / as __": (lambda frame_id: frame_id.replace("/", "__"), "*"),
+    "frame id as a path": (lambda frame_id: frame_id, "**/*"),
+    "PackNet-SfM *_depth": (lambda frame_id: frame_id.replace("/", "__") + "_depth", "*_depth"),
+    "PackNet-SfM velodyne maps": (_kitti_tree("proj_depth/velodyne/{camera}"), "*/*/proj_depth/velodyne/*/*"),
+    "annotated depth by date": (_kitti_tree("proj_depth/groundtruth/{camera}"), "*/*/proj_depth/groundtruth/*/*"),
+}
+# The position in a list instead of a name; such a folder is a bare array.
+POSITIONS = {
+    "10-digit position": "{:010d}",
+    "6-digit position": "{:06d}",
+    "6-digit position *_depth": "{:06d}_depth",
 }
 
 
-def find_files(folder: Path, frame_ids: tuple[str, ...], error: type[InputError]) -> list[Path | None]:
-    """The file of each frame, None where there is none.
+class Listing(NamedTuple):
+    """The file of each frame (None where there is none), or of each position; and how many files belong to no frame."""
+
+    files: list[Path | None]
+    by_position: bool
+    surplus: int
+
+
+def find_files(folder: Path, frame_ids: tuple[str, ...], error: type[InputError]) -> Listing:
+    """The files of a split, by name or by position.
 
     Raises:
-        error: two namings or two file types fit, or no file fits any.
+        error: two namings or two file types fit, no file fits any, or positions have a hole.
     """
-    fits: dict[str, list[Path | None]] = {}
-    for naming, name in NAMINGS.items():
-        for suffix in SUFFIXES:
-            paths = [folder / (name(frame_id, i) + suffix) for i, frame_id in enumerate(frame_ids)]
+    fits: dict[str, Listing] = {}
+    for suffix in SUFFIXES:
+        for naming, (name, pattern) in NAMINGS.items():
+            paths = [folder / (name(frame_id) + suffix) for frame_id in frame_ids]
             found = [path if path.is_file() else None for path in paths]
             if any(found):
-                fits[f"{naming}{suffix}"] = found
+                others = sum(1 for _ in folder.glob(pattern + suffix)) - len(set(filter(None, found)))
+                fits[f"{naming}{suffix}"] = Listing(found, False, others)
+        for naming, form in POSITIONS.items():
+            numbered = _numbered(folder, form + suffix)
+            if numbered:
+                fits[f"{naming}{suffix}"] = Listing(_in_order(folder, numbered, form + suffix, error), True, 0)
     if not fits:
-        known = "; ".join(f"{naming}: {name(frame_ids[0], 0)}" for naming, name in NAMINGS.items() if frame_ids)
+        known = "; ".join(f"{naming}: {name(frame_ids[0])}" for naming, (name, _) in NAMINGS.items() if frame_ids)
+        known += "".join(f"; {naming}: {form.format(0)}" for naming, form in POSITIONS.items())
         raise error(f"{folder}: holds no file of this split. The first frame could be called ({'/'.join(SUFFIXES)}): {known}")
     if len(fits) > 1:
-        counts = ", ".join(f"{naming} ({sum(map(bool, found))} files)" for naming, found in fits.items())
+        counts = ", ".join(f"{naming} ({sum(map(bool, one.files))} files)" for naming, one in fits.items())
         raise error(f"{folder}: files of several kinds fit this split: {counts}. Leave one kind in the folder")
     return next(iter(fits.values()))
+
+
+def _numbered(folder: Path, form: str) -> dict[int, Path]:
+    """The files of a folder that are called by a number, by that number."""
+    digits, tail = (10 if "010" in form else 6), form.partition("}")[2]
+    named = re.compile(rf"([0-9]{{{digits}}}){re.escape(tail)}")
+    hits = ((named.fullmatch(path.name), path) for path in folder.iterdir())
+    return {int(hit[1]): path for hit, path in hits if hit}
+
+
+def _in_order(folder: Path, numbered: dict[int, Path], form: str, error: type[InputError]) -> list[Path | None]:
+    hole = next((i for i in range(len(numbered)) if i not in numbered), None)
+    if hole is not None:
+        raise error(
+            f"{folder}: {len(numbered)} files are called by their position in the list, and {form.format(hole)} is not among "
+            "them; expected every position from 0 on: add it, or name the files by frame id with / as __"
+        )
+    return [numbered[i] for i in range(len(numbered))]
 
 
 def read_map(path: Path, error: type[InputError]) -> NDArray[Any]:
@@ -66,48 +106,34 @@ def read_map(path: Path, error: type[InputError]) -> NDArray[Any]:
     Raises:
         error: damaged, of another type, or not two-dimensional.
     """
-    try:
-        if path.suffix == ".png":
-            return read_png16(path, error)
-        content = np.load(path, allow_pickle=False)
-        if path.suffix == ".npz":
-            with content as archive:
-                known = [name for name in archive.files if name in NPZ_KEYS]
-                if len(known) != 1:
-                    raise error(f"{path}: holds {', '.join(archive.files)}; expected exactly one of {', '.join(NPZ_KEYS)}")
-                content = archive[known[0]]
-    except (OSError, ValueError, EOFError, KeyError) as problem:
-        raise error(f"{path}: cannot be read ({problem}); the file is damaged or holds Python objects") from problem
-    if content.ndim != 2 or content.dtype not in (np.float32, np.float64):
-        raise error(f"{path}: holds {content.dtype} {content.shape}; expected float32 or float64 (H, W)")
-    return np.asarray(content)
-
-
-def read_png16(path: Path, error: type[InputError]) -> NDArray[np.uint16]:
-    """A 16-bit single-channel PNG, raw.
-
-    Raises:
-        error: cannot be decoded, or has another depth or more channels.
-    """
-    import cv2
-
-    data = np.fromfile(path, np.uint8)
-    raw = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) and bytes(data[-8:-4]) == b"IEND" else None
-    if raw is None:
-        raise error(f"{path}: cannot be decoded as PNG; the file is damaged or cut short ({len(data)} bytes): copy it again")
-    if raw.dtype != np.uint16 or raw.ndim != 2:
-        raise error(f"{path}: holds {raw.dtype} {raw.shape}; expected a 16-bit image of one channel (metres * 256)")
-    return np.asarray(raw, np.uint16)
+    if path.suffix == ".png":
+        return read_png16(path, error)
+    with open_array(path, NPZ_KEYS, error) as (stream, size):
+        header = read_header(stream, str(path), error)
+        shape, _, dtype = header
+        if len(shape) != 2 or min(shape) < 1 or max(shape) > MAX_SIDE or dtype not in (np.float32, np.float64):
+            raise error(f"{path}: holds {dtype} {shape}; expected float32 or float64 (H, W): save one map a file")
+        if not 0 <= size - header.nbytes <= MAX_HEADER:
+            raise error(
+                f"{path}: {size} bytes, but its header declares {shape} {dtype}; it is cut short or damaged: save it again"
+            )
+        return read_values(stream, header, str(path), error)
 
 
 class FolderPredictions:
     """One file per frame of a split; sizes may differ. A PNG holds metres * 256, 0 where there is no prediction."""
 
+    shape = None
+
     def __init__(self, folder: Path, frame_ids: tuple[str, ...]) -> None:
         self.source = str(folder)
-        files = find_files(folder, frame_ids, PredictionError)
-        self.paths = [path for path in files if path is not None]
-        self.frame_id: tuple[str, ...] | None = tuple(i for i, path in zip(frame_ids, files, strict=True) if path is not None)
+        listing = find_files(folder, frame_ids, PredictionError)
+        self.paths = [path for path in listing.files if path is not None]
+        self.surplus = listing.surplus
+        self.frame_id: tuple[str, ...] | None = None
+        if not listing.by_position:
+            pairs = zip(frame_ids, listing.files, strict=True)
+            self.frame_id = tuple(name for name, path in pairs if path is not None)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -122,6 +148,7 @@ class FolderPredictions:
     def sha256(self) -> str:
         """Of the frame ids and the bytes of their files, in the order of the split."""
         digest = hashlib.sha256()
-        for name, path in zip(self.frame_id or (), self.paths, strict=True):
-            digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        names = self.frame_id or map(str, range(len(self.paths)))
+        for name, path in zip(names, self.paths, strict=True):
+            digest.update(f"{name} {sha256_of(path)}\n".encode())
         return digest.hexdigest()

@@ -22,6 +22,7 @@ from benchmark.errors import GroundTruthError
 FORMAT_VERSION = 1
 DEPTH_KINDS = ("lidar_forward_x", "camera_z", "annotated_png", "exact")
 PNG_SCALE = 1 / 256
+ARRAY_NAMES = ("indptr", "indices", "data", "row_start", "shape", "K")
 
 
 class Part(NamedTuple):
@@ -50,7 +51,8 @@ class Header:
 @dataclass(frozen=True)
 class GroundTruth:
     """Sparse depth of N frames. `indptr` (rows + 1,), `indices` (nnz,), `data` (nnz,), `row_start` (N + 1,), `shape`
-    (N, 2), `K` (N, 3, 3). `order_assumed` is true when the source named no frames and the split's order was taken."""
+    (N, 2), `K` (N, 3, 3). `order_assumed` is true when the source named no frames and the split's order was taken; `source`
+    is the file's path."""
 
     header: Header
     indptr: NDArray[np.int64]
@@ -61,6 +63,7 @@ class GroundTruth:
     K: NDArray[np.float64]
     content_sha256: str
     order_assumed: bool = False
+    source: str = "the ground truth"
 
     def __len__(self) -> int:
         return len(self.shape)
@@ -91,7 +94,7 @@ class GroundTruth:
         if list(order) == list(range(len(self))):
             return self
         header = replace(self.header, frame_id=tuple(self.header.frame_id[i] for i in order))
-        return assemble(header, [self._part(i) for i in order], self.order_assumed)
+        return assemble(header, [self._part(i) for i in order], order_assumed=self.order_assumed, source=self.source)
 
     def _part(self, i: int) -> Part:
         rows = self.indptr[self.row_start[i] : self.row_start[i + 1] + 1]
@@ -121,21 +124,27 @@ def sparsify(depth_maps: Sequence[NDArray[Any]], K: NDArray[np.float64]) -> Part
     )
 
 
-def assemble(header: Header, parts: Iterable[Part], order_assumed: bool = False) -> GroundTruth:
+def assemble(
+    header: Header, parts: Iterable[Part], *, order_assumed: bool = False, source: str = "the ground truth"
+) -> GroundTruth:
     """All parts in memory as one checked ground truth."""
     listed = list(parts)
     if not listed:
-        raise GroundTruthError(f"{header.split}: no frames")
-    shape = np.concatenate([p.shape for p in listed])
-    arrays = {
-        "indptr": np.concatenate([[0], np.cumsum(np.concatenate([p.row_count for p in listed]))]).astype(np.int64),
-        "indices": np.concatenate([p.indices for p in listed]),
-        "data": np.concatenate([p.data for p in listed]),
+        raise GroundTruthError(f"{source}: holds no frame of {header.split}; export it with `depthbench export_gt`")
+    return from_arrays(header, join(listed), source=source, order_assumed=order_assumed)
+
+
+def join(parts: Sequence[Part]) -> dict[str, NDArray[Any]]:
+    """Consecutive parts as the arrays of one ground truth."""
+    shape = np.concatenate([p.shape for p in parts])
+    return {
+        "indptr": np.concatenate([[0], np.cumsum(np.concatenate([p.row_count for p in parts]))]).astype(np.int64),
+        "indices": np.concatenate([p.indices for p in parts]),
+        "data": np.concatenate([p.data for p in parts]),
         "row_start": np.concatenate([[0], np.cumsum(shape[:, 0])]).astype(np.int64),
         "shape": shape,
-        "K": np.concatenate([p.K for p in listed]),
+        "K": np.concatenate([p.K for p in parts]),
     }
-    return from_arrays(header, arrays, source=header.split, order_assumed=order_assumed)
 
 
 def from_arrays(header: Header, arrays: dict[str, NDArray[Any]], *, source: str, order_assumed: bool = False) -> GroundTruth:
@@ -145,7 +154,9 @@ def from_arrays(header: Header, arrays: dict[str, NDArray[Any]], *, source: str,
         GroundTruthError: the arrays contradict each other; scoring would read outside a frame or meet no depth.
     """
     check_structure(header, arrays, source)
-    return GroundTruth(header, **arrays, content_sha256=content_sha256(header, arrays), order_assumed=order_assumed)
+    return GroundTruth(
+        header, **arrays, content_sha256=content_sha256(header, arrays), order_assumed=order_assumed, source=source
+    )
 
 
 def check_structure(header: Header, arrays: dict[str, NDArray[Any]], source: str) -> None:
@@ -170,6 +181,7 @@ def check_structure(header: Header, arrays: dict[str, NDArray[Any]], source: str
         and bool(np.all(np.diff(indptr) >= 0)),
         "columns inside the image": len(frame_start) == n + 1 and _columns_inside(indices, frame_start, shape),
         "finite depths above zero": _positive(data),
+        "a data_scale above zero with uint16 depths, none with float32": _scaled(header.data_scale, data.dtype),
     }
     for promise, kept in promises.items():
         if not kept:
@@ -193,15 +205,27 @@ def _positive(data: NDArray[Any]) -> bool:
     return len(data) == 0 or bool(data.min() > 0 and np.isfinite(data.max()))
 
 
+def _scaled(scale: float | None, dtype: np.dtype[Any]) -> bool:
+    return dtype == np.float32 if scale is None else dtype == np.uint16 and 0 < scale < float("inf")
+
+
 def content_sha256(header: Header, arrays: dict[str, NDArray[Any]]) -> str:
-    """sha256 over the frame ids and the little-endian bytes of the arrays; independent of compression and of creator."""
+    """sha256 of the frame ids and the arrays' little-endian bytes; independent of compression and of creator."""
+    return combined_sha256(header, {name: array_sha256([arrays[name]]) for name in ARRAY_NAMES})
+
+
+def array_sha256(pieces: Iterable[NDArray[Any]]) -> str:
+    """sha256 of the little-endian bytes of consecutive pieces of an array."""
     digest = hashlib.sha256()
-    digest.update("\n".join(header.frame_id).encode())
-    digest.update(f"\n{header.depth_kind} {header.data_scale}\n".encode())
-    for name in ("indptr", "indices", "data", "row_start", "shape", "K"):
-        array = arrays[name]
-        digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+    for piece in pieces:
+        digest.update(np.ascontiguousarray(piece, piece.dtype.newbyteorder("<")).data)
     return digest.hexdigest()
+
+
+def combined_sha256(header: Header, digests: dict[str, str]) -> str:
+    """The content hash from the hash of each array, which a writer can keep while it streams."""
+    lines = [*header.frame_id, f"{header.depth_kind} {header.data_scale}", *(digests[name] for name in ARRAY_NAMES)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def creator() -> str:

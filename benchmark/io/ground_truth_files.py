@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def _read_field_file(path: Path, split: Split, *, dataset: str, depth_kind: str)
     for i, depth in enumerate(maps):
         _check_size(path, split.frame_ids[i], depth)
     header = _header(split, split.frame_ids, dataset=dataset, depth_kind=depth_kind, scale=None)
-    return assemble(header, _blocks(maps), order_assumed=True)
+    one_by_one = (maps.pop(0) for _ in range(len(maps)))
+    return assemble(header, _blocks(one_by_one), order_assumed=True, source=str(path))
 
 
 def _read_folder(path: Path, split: Split, *, dataset: str, depth_kind: str) -> GroundTruth:
@@ -64,33 +66,44 @@ def _read_folder(path: Path, split: Split, *, dataset: str, depth_kind: str) -> 
 
     if not split.frame_ids:
         raise GroundTruthError(f"{path}: the split {split.name} has no list of frames to look for in a folder")
-    files = find_files(path, split.frame_ids, GroundTruthError)
+    files, by_position, _ = find_files(path, split.frame_ids, GroundTruthError)
+    if by_position and len(files) != len(split.frame_ids):
+        raise GroundTruthError(
+            f"{path}: holds {len(files)} maps called by their position; {split.name} has {len(split.frame_ids)} frames, in "
+            "that order. Take the folder made for this split, or name the files by frame id with / as __"
+        )
     missing = [name for name, file in zip(split.frame_ids, files, strict=True) if file is None]
     if missing:
         raise GroundTruthError(
             f"{path}: {len(missing)} of the {len(files)} frames of {split.name} have no map, the first is {missing[0]}; "
             "fetch or export the missing ones"
         )
-    maps = [read_map(file, GroundTruthError) for file in files if file is not None]
-    for name, depth in zip(split.frame_ids, maps, strict=True):
-        _check_size(path, name, depth)
-    raw = {depth.dtype == np.uint16 for depth in maps}
-    if len(raw) > 1:
-        raise GroundTruthError(f"{path}: mixes 16-bit PNGs with float maps; expected one kind")
-    header = _header(split, split.frame_ids, dataset=dataset, depth_kind=depth_kind, scale=PNG_SCALE if raw == {True} else None)
-    return assemble(header, _blocks(maps))
+    # One folder has one type of file here, so a PNG means that all are raw.
+    scale = PNG_SCALE if any(file is not None and file.suffix == ".png" for file in files) else None
+    header = _header(split, split.frame_ids, dataset=dataset, depth_kind=depth_kind, scale=scale)
+    pairs = zip(split.frame_ids, files, strict=True)
+    maps = (_check_map(file, name, read_map(file, GroundTruthError)) for name, file in pairs if file is not None)
+    return assemble(header, _blocks(maps), order_assumed=by_position, source=str(path))
 
 
 def _header(split: Split, ids: tuple[str, ...], *, dataset: str, depth_kind: str, scale: float | None) -> Header:
     return Header(dataset, split.name, split.sha256, depth_kind, ids, scale)
 
 
-def _blocks(maps: list[NDArray[Any]]) -> Iterator[Part]:
+def _blocks(maps: Iterator[NDArray[Any]]) -> Iterator[Part]:
     """Sparse parts; each dense map is let go as soon as it is packed."""
     unknown = np.full((3, 3), np.nan)
-    while maps:
-        block, maps[:BLOCK] = maps[:BLOCK], []
+    while block := list(islice(maps, BLOCK)):
         yield sparsify(block, unknown)
+
+
+def _check_map(path: Path, frame_id: str, depth: NDArray[Any]) -> NDArray[Any]:
+    _check_size(path, frame_id, depth)
+    if depth.dtype != np.uint16 and not np.isfinite(depth).all():
+        raise GroundTruthError(
+            f"{path}: the map of {frame_id} holds NaN or inf; expected 0 where there is no ground truth: export it again"
+        )
+    return depth
 
 
 def _check_size(path: Path, frame_id: str, depth: NDArray[Any]) -> None:
@@ -98,5 +111,6 @@ def _check_size(path: Path, frame_id: str, depth: NDArray[Any]) -> None:
     if expected is not None and depth.shape != expected:
         raise GroundTruthError(
             f"{path}: the map of {frame_id} is {depth.shape[0]}x{depth.shape[1]}; images of {frame_id[:10]} are "
-            f"{expected[0]}x{expected[1]}. The file follows another order or another split"
+            f"{expected[0]}x{expected[1]}. The file follows another order or another split: take the one "
+            "made for this split, or export it with `depthbench export_gt`"
         )

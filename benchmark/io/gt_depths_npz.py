@@ -1,14 +1,15 @@
 """The field's `gt_depths.npz` (also a bare `.npy`): dense maps in one of three layouts, read without trusting the pickle.
 
 Layouts: float (N, H, W); object (N,) of float (H, W); object (N, H, W) of numbers, which NumPy makes of maps of one size.
-Only stand-ins for the few names such a file needs exist here; any other name is refused before anything is called, and a
-shape is checked against its bytes before an array is made.
+The pickle is read by the interpreter of `pickle` in Python with a table of the few operations that arrays need, and with
+stand-ins for the few names: any other operation or name is refused before anything is called, and a shape is checked
+against its bytes before an array is made. (The one in C takes memory for any index that a file names.)
 """
 
 from __future__ import annotations
 
+import math
 import pickle
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,50 +18,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import GroundTruthError
-from benchmark.io.predictions import read_npy_header
+from benchmark.io.npy import NpyHeader, open_array, read_header
 
 MAX_SIDE = 16384
-MAX_BYTES_PER_FRAME = 16 * 4 * 2048 * 2048
+MAX_BYTES_PER_FRAME = 9 * 2048 * 2048  # a number among objects takes 9 bytes
 KEYS = ("data", "depth")
+
+
+class _ForeignError(Exception):
+    """The pickle asks for something that no array of maps needs; an honest file that is damaged fails otherwise."""
 
 
 class _Dtype:
     """Stand-in for numpy.dtype: the name it was built with and the byte order of its state."""
 
     def __init__(self, name: str, *_: Any) -> None:
+        if not isinstance(name, str) or name not in ("f4", "f8", "O8", "O"):
+            raise _ForeignError(f"it holds arrays of {name if isinstance(name, str) else type(name).__name__}")
         self.name, self.order = name, "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.order = state[1]
+        self.order = {"<": "<", ">": ">"}.get(state[1], "=")
 
     def resolve(self) -> np.dtype[Any]:
-        if self.name not in ("f4", "f8", "f2", "u2", "O8", "O"):
-            raise pickle.UnpicklingError(f"arrays of {self.name} are not depth maps")
-        if self.name.startswith("O"):
-            return np.dtype(object)
-        return np.dtype(("" if self.order == "|" else self.order) + self.name)
+        return np.dtype(object) if self.name.startswith("O") else np.dtype(self.order + self.name)
 
 
 class _Array:
     """Stand-in for numpy.ndarray while it is rebuilt; `values` is the checked array or, for objects, a list."""
 
+    values: Any = None
+    shape: tuple[int, ...] = ()
+
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, dtype, fortran, raw = state
-        sides = [int(side) for side in shape]
+        _, sides, dtype, fortran, raw = state
+        sides = tuple(int(side) for side in sides)
         if not 1 <= len(sides) <= 3 or min(sides) < 1 or max(sides) > 1_000_000:
-            raise pickle.UnpicklingError(f"an array of shape {shape} is not a depth map")
-        kind = dtype.resolve()
-        count = int(np.prod(sides))
-        if kind.hasobject:
-            if not isinstance(raw, list) or len(raw) != count:
-                raise pickle.UnpicklingError(f"an object array of shape {shape} with {len(raw)} entries")
-            self.values: Any = raw
-            self.shape = tuple(sides)
-            return
-        if not isinstance(raw, bytes) or len(raw) != count * kind.itemsize:
-            raise pickle.UnpicklingError(f"an array of shape {shape} {kind} with {len(raw)} bytes")
-        self.values = np.frombuffer(raw, kind).reshape(sides, order="F" if fortran else "C")
-        self.shape = tuple(sides)
+            raise _ForeignError(f"it declares an array of shape {sides}")
+        kind, count = dtype.resolve(), math.prod(sides)
+        if kind.kind == "O":
+            if not isinstance(raw, list) or len(raw) != count or (fortran and len(sides) > 1):
+                raise _ForeignError(f"it declares {sides} objects and holds others")
+            self.values = raw
+        else:
+            # Python 2 spells bytes as text.
+            data = raw.encode("latin1") if isinstance(raw, str) else raw
+            if not isinstance(data, bytes) or len(data) != count * kind.itemsize:
+                raise _ForeignError(f"it declares an array of shape {sides} {kind} and holds {len(data)} bytes")
+            self.values = np.frombuffer(data, kind).reshape(sides, order="F" if fortran else "C")
+        self.shape = sides
 
 
 def _reconstruct(*_: Any) -> _Array:
@@ -68,16 +74,16 @@ def _reconstruct(*_: Any) -> _Array:
 
 
 def _encode(text: str, codec: str) -> bytes:
-    # How Python 2 pickles spell the bytes of an array.
-    if codec != "latin1" or not isinstance(text, str):
-        raise pickle.UnpicklingError(f"_codecs.encode to {codec!r}")
+    # How protocol 2 spells the bytes of an array.
+    if not isinstance(text, str) or codec != "latin1":
+        raise _ForeignError("it wants to encode text that is no array")
     return text.encode("latin1")
 
 
 def _scalar(dtype: _Dtype, raw: bytes) -> float:
     kind = dtype.resolve()
     if kind.hasobject or len(raw) != kind.itemsize:
-        raise pickle.UnpicklingError("a scalar of objects")
+        raise _ForeignError("it holds a scalar that is no number")
     return float(np.frombuffer(raw, kind)[0])
 
 
@@ -92,15 +98,49 @@ ALLOWED: dict[tuple[str, str], Any] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+def _reduce(reader: Any) -> None:
+    """Call a stand-in; nothing else on the stack can be called."""
+    arguments = reader.stack.pop()
+    if not any(reader.stack[-1] is known for known in ALLOWED.values()):
+        raise _ForeignError(f"it wants to call a {type(reader.stack[-1]).__name__}")
+    reader.stack[-1] = reader.stack[-1](*arguments)
+
+
+def _build(reader: Any) -> None:
+    """Give a stand-in its state, and nothing else: pickle would set any attribute of anything."""
+    state = reader.stack.pop()
+    if not isinstance(reader.stack[-1], _Array | _Dtype):
+        raise _ForeignError(f"it wants to change a {type(reader.stack[-1]).__name__}")
+    reader.stack[-1].__setstate__(state)
+
+
+OPERATIONS = (
+    pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.MARK, pickle.NONE,
+    pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT, pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG, pickle.LONG1,
+    pickle.FLOAT, pickle.BINFLOAT, pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.BINBYTES,
+    pickle.SHORT_BINBYTES, pickle.BINBYTES8, pickle.UNICODE, pickle.BINUNICODE, pickle.SHORT_BINUNICODE,
+    pickle.BINUNICODE8, pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3, pickle.EMPTY_LIST,
+    pickle.LIST, pickle.APPEND, pickle.APPENDS, pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.GET,
+    pickle.BINGET, pickle.LONG_BINGET,
+)  # fmt: skip
+
+
+class _Operations(dict[int, Any]):
+    def __missing__(self, code: int) -> Any:
+        raise _ForeignError(f"it uses the pickle operation {chr(code)!r}, which no array needs")
+
+
+class _Unpickler(pickle._Unpickler):
+    dispatch = _Operations(
+        {code[0]: pickle._Unpickler.dispatch[code[0]] for code in OPERATIONS}
+        | {pickle.REDUCE[0]: _reduce, pickle.BUILD[0]: _build}
+    )
+
     def find_class(self, module: str, name: str) -> Any:
         try:
             return ALLOWED[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"the file wants to load {module}.{name}, which is not an array") from None
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError(f"a persistent reference {pid!r}")
+            raise _ForeignError(f"it wants to load {module}.{name}"[:200]) from None
 
 
 def read_gt_depths(path: Path, frames: int) -> list[NDArray[Any]]:
@@ -113,60 +153,70 @@ def read_gt_depths(path: Path, frames: int) -> list[NDArray[Any]]:
     Raises:
         GroundTruthError: another count, damaged, or a pickle of anything but numeric arrays (nothing of it is executed).
     """
-    try:
-        if path.suffix == ".npy":
-            with path.open("rb") as stream:
-                return list(_read_maps(path, stream, frames, path.stat().st_size))
-        with zipfile.ZipFile(path) as archive:
-            names = [n for n in archive.namelist() if n.removesuffix(".npy") in KEYS]
-            if len(names) != 1:
-                raise GroundTruthError(
-                    f"{path}: holds {', '.join(archive.namelist()) or 'nothing'}; expected an array called data"
-                )
-            member = archive.getinfo(names[0])
-            with archive.open(member) as stream:
-                return list(_read_maps(path, stream, frames, member.file_size))  # type: ignore[arg-type]
-    except GroundTruthError:
-        raise
-    except pickle.UnpicklingError as problem:
-        raise GroundTruthError(
-            f"{path}: {problem}; the field's ground truth is an object array of depth maps and nothing else. Nothing of the "
-            "file was executed. Get it from its authors again or export it with `depthbench export_gt`"
-        ) from problem
-    except Exception as problem:  # a hostile pickle can make any opcode fail in any way
-        raise GroundTruthError(
-            f"{path}: cannot be read as gt_depths.npz ({type(problem).__name__}: {problem}); the file is damaged or cut short"
-        ) from problem
+    with open_array(path, KEYS, GroundTruthError) as (stream, size):
+        header = read_header(stream, str(path), GroundTruthError)
+        _check_header(path, header, frames, size)
+        if header.dtype.kind != "O":
+            return [_checked(path, i, one) for i, one in enumerate(_dense_maps(path, stream, header))]
+        try:
+            return [_checked(path, i, one) for i, one in enumerate(_unpickle_maps(path, stream, header.shape))]
+        except _ForeignError as problem:
+            raise GroundTruthError(
+                f"{path}: {problem}; the field's ground truth is an object array of float depth maps and nothing else. "
+                "Nothing of the file was executed. Get it from its authors again or export it with `depthbench export_gt`"
+            ) from problem
 
 
-def _read_maps(path: Path, stream: BinaryIO, frames: int, size: int) -> Iterator[NDArray[Any]]:
-    shape, fortran, dtype = read_npy_header(stream, str(path))
+def _check_header(path: Path, header: NpyHeader, frames: int, size: int) -> None:
+    shape, fortran, dtype = header
     if not shape or shape[0] != frames:
-        raise GroundTruthError(f"{path}: holds {shape[0] if shape else 'no'} maps; the split has {frames} frames")
+        raise GroundTruthError(
+            f"{path}: holds {shape[0] if shape else 'no'} maps; the split has {frames} frames, in that order: take the file "
+            "made for this split, or export it with `depthbench export_gt`"
+        )
     if size > frames * MAX_BYTES_PER_FRAME:
         raise GroundTruthError(f"{path}: {size} bytes for {frames} maps; no camera of these data sets is that large")
-    if dtype.kind == "O":
-        yield from (_checked(path, i, m) for i, m in enumerate(_unpickle_maps(path, stream, frames)))
+    if dtype.kind == "O" and len(shape) in (1, 3):
         return
-    if len(shape) != 3 or dtype.kind not in "fu" or fortran:
-        raise GroundTruthError(f"{path}: holds {dtype} {shape}; expected float (N, H, W) or an object array of maps")
-    one = int(np.prod(shape[1:])) * dtype.itemsize
-    for i in range(frames):
-        yield _checked(path, i, np.frombuffer(stream.read(one), dtype).reshape(shape[1:]))
+    if len(shape) != 3 or dtype not in (np.float32, np.float64) or fortran:
+        raise GroundTruthError(
+            f"{path}: holds {dtype} {shape}; expected float (N, H, W) or an object array of float maps, in metres"
+        )
+    if header.nbytes > size:
+        raise GroundTruthError(
+            f"{path}: its header declares {shape} {dtype}, {header.nbytes} bytes, but there are {size}; the file is cut short: "
+            "copy it again"
+        )
 
 
-def _unpickle_maps(path: Path, stream: BinaryIO, frames: int) -> list[NDArray[Any]]:
+def _dense_maps(path: Path, stream: BinaryIO, header: NpyHeader) -> Iterator[NDArray[Any]]:
+    one = header.nbytes // header.shape[0]
+    for i in range(header.shape[0]):
+        data = stream.read(one)
+        if len(data) != one:
+            raise GroundTruthError(f"{path}: ends inside map {i} of {header.shape[0]}; the file is cut short: copy it again")
+        yield np.frombuffer(data, header.dtype).reshape(header.shape[1:])
+
+
+def _unpickle_maps(path: Path, stream: BinaryIO, shape: tuple[int, ...]) -> list[NDArray[Any]]:
     content = _Unpickler(stream, encoding="latin1").load()
-    if not isinstance(content, _Array) or not isinstance(content.values, list) or content.shape[0] != frames:
-        raise GroundTruthError(f"{path}: its object array does not hold {frames} maps")
-    if len(content.shape) == 3:
-        return list(np.array(content.values, np.float64).reshape(content.shape))
-    return [entry.values if isinstance(entry, _Array) else np.empty(0) for entry in content.values]
+    if not isinstance(content, _Array) or not isinstance(content.values, list) or content.shape != shape:
+        raise GroundTruthError(f"{path}: its object array does not hold {shape[0]} maps; the file is damaged: copy it again")
+    if len(shape) == 1:
+        return [entry.values if isinstance(entry, _Array) else np.empty(0) for entry in content.values]
+    if not all(type(entry) in (int, float) for entry in content.values):
+        raise _ForeignError("it holds objects that are no numbers")
+    return list(np.array(content.values, np.float64).reshape(shape))
 
 
-def _checked(path: Path, i: int, depth: NDArray[Any]) -> NDArray[Any]:
-    if depth.ndim != 2 or max(depth.shape) > MAX_SIDE or depth.dtype.kind not in "fu":
-        raise GroundTruthError(f"{path}: map {i} is {depth.dtype} {depth.shape}; expected (H, W) metres")
+def _checked(path: Path, i: int, depth: Any) -> NDArray[Any]:
+    if not isinstance(depth, np.ndarray) or depth.ndim != 2 or max(depth.shape) > MAX_SIDE:
+        what = f"{depth.dtype} {depth.shape}" if isinstance(depth, np.ndarray) else "no array of numbers"
+        raise GroundTruthError(
+            f"{path}: map {i} is {what}; expected float (H, W) in metres: export it with `depthbench export_gt`"
+        )
     if not np.isfinite(depth).all():
-        raise GroundTruthError(f"{path}: map {i} holds NaN or inf; empty pixels are 0 in the field's files")
+        raise GroundTruthError(
+            f"{path}: map {i} holds NaN or inf; empty pixels are 0 in the field's files: export it with `depthbench export_gt`"
+        )
     return depth

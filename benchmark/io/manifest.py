@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmark.errors import PredictionError
 from benchmark.io.predictions import KINDS
+from benchmark.splits import read_index
 from benchmark.strict_yaml import read_yaml
 
 KEYS = ("predictions", "kind", "method", "split", "training")
@@ -42,11 +43,27 @@ def read_manifest(path: Path) -> Manifest:
         )
     if content.get("kind") not in (None, *KINDS):
         raise PredictionError(f"{path}: kind is {content['kind']!r}; known: {', '.join(KINDS)}")
-    folder = path.parent.resolve()
-    target = (folder / content["predictions"]).resolve()
-    if not target.is_relative_to(folder):
-        raise PredictionError(f"{path}: predictions {content['predictions']!r} lie outside the manifest's folder")
+    target = _inside(path, "predictions", content["predictions"])
     split = content.get("split")
-    if split is not None and (folder / split).is_file():
-        split = str(folder / split)
+    if split is not None and split not in read_index():
+        # Not a name of ours, so a list beside the manifest and nowhere else.
+        split = str(_inside(path, "split", split))
+        if not Path(split).is_file():
+            raise PredictionError(f"{path}: split {content['split']!r} is no known split and no file beside the manifest")
     return Manifest(target, content.get("kind"), content.get("method"), split, content.get("training"))
+
+
+def _inside(path: Path, key: str, text: str) -> Path:
+    folder = path.parent.resolve()
+    try:
+        target = (folder / text).resolve()
+    except (OSError, ValueError) as problem:
+        raise PredictionError(
+            f"{path}: {key} {text!r} is no path ({problem}); expected one inside the manifest's folder"
+        ) from problem
+    if not target.is_relative_to(folder):
+        raise PredictionError(
+            f"{path}: {key} {text!r} lies outside the manifest's folder; expected a path inside {folder}: put the file "
+            "beside the manifest"
+        )
+    return target

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import os
 import threading
-import zipfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from benchmark.errors import PredictionError
 from benchmark.io.files import sha256_of
+from benchmark.io.npy import MAX_HEADER, NpyHeader, open_array, read_header, read_values
 
 KINDS = ("disparity", "inverse_depth", "depth")
 NPZ_KEYS = ("disp", "pred", "depth", "data")
+MAX_SIDE = 16384
 
 
 class Predictions(Protocol):
@@ -33,6 +34,14 @@ class Predictions(Protocol):
     @property
     def frame_id(self) -> tuple[str, ...] | None:
         """One id a prediction."""
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """(N, h, w), or None where sizes may differ."""
+
+    @property
+    def surplus(self) -> int:
+        """Files of other frames that lie in the same folder."""
 
     def __len__(self) -> int: ...
 
@@ -50,7 +59,7 @@ class ArrayPredictions:
     array: NDArray[Any]
     source: str = "array"
     frame_id: tuple[str, ...] | None = None
-    path: Path | None = None
+    surplus: int = 0
 
     def __post_init__(self) -> None:
         check_header(self.source, self.array.shape, self.array.dtype)
@@ -58,16 +67,19 @@ class ArrayPredictions:
     def __len__(self) -> int:
         return len(self.array)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, h, w)."""
+        return self.array.shape
+
     def load(self, i: int) -> NDArray[Any]:
         """Prediction i, a view."""
         return np.asarray(self.array[i])
 
     def sha256(self) -> str:
-        """Of the file where there is one, else of the values."""
+        """Of the values."""
         import hashlib
 
-        if self.path is not None:
-            return sha256_of(self.path)
         return hashlib.sha256(np.ascontiguousarray(self.array).data).hexdigest()
 
 
@@ -75,24 +87,26 @@ class NpyPredictions:
     """A `.npy` file read frame by frame into a buffer of each thread, so that memory does not grow with the file."""
 
     frame_id = None
+    surplus = 0
 
     def __init__(self, path: Path) -> None:
         self.path, self.source = path, str(path)
-        with path.open("rb") as file:
-            shape, fortran, self.dtype = read_npy_header(file, self.source)
+        with open_array(path, NPZ_KEYS, PredictionError) as (file, size):
+            header = read_header(file, self.source, PredictionError)
             self.offset = file.tell()
-        check_header(self.source, shape, self.dtype)
+        self.shape, fortran, self.dtype = header
+        check_header(self.source, self.shape, self.dtype)
         if fortran:
             raise PredictionError(
                 f"{path}: stored in Fortran order, whose frames are not contiguous; save it with np.ascontiguousarray first"
             )
-        self.shape = shape
-        expected, size = self.offset + int(np.prod(shape)) * self.dtype.itemsize, path.stat().st_size
-        if size != expected:
+        if size != self.offset + header.nbytes:
             raise PredictionError(
-                f"{path}: {size} bytes, but its header declares {shape} {self.dtype}, {expected} bytes; the file is cut "
-                "short or was still being written: copy or save it again"
+                f"{path}: {size} bytes, but its header declares {self.shape} {self.dtype}, {self.offset + header.nbytes} "
+                "bytes; the file is cut short or was still being written: copy or save it again"
             )
+        self._files: list[BinaryIO] = []
+        weakref.finalize(self, _close_all, self._files)
         self._local = threading.local()
 
     def __len__(self) -> int:
@@ -103,6 +117,7 @@ class NpyPredictions:
         if not hasattr(self._local, "buffer"):
             self._local.buffer = np.empty(self.shape[1:], self.dtype)
             self._local.file = self.path.open("rb", buffering=0)
+            self._files.append(self._local.file)
         buffer: NDArray[Any] = self._local.buffer
         file: BinaryIO = self._local.file
         file.seek(self.offset + i * buffer.nbytes)
@@ -117,19 +132,49 @@ class NpyPredictions:
         return sha256_of(self.path)
 
 
-def read_npy_header(file: BinaryIO, source: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and type of the `.npy` stream at its start.
+def _close_all(files: list[BinaryIO]) -> None:
+    for file in files:
+        file.close()
 
-    Raises:
-        PredictionError: not the npy format, or an object array, which would have to be unpickled.
-    """
-    try:
-        version = npy_format.read_magic(file)
-        read = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}[version]
-        shape, fortran, dtype = read(file)
-    except (ValueError, KeyError, OSError, EOFError) as problem:
-        raise PredictionError(f"{source}: not a NumPy array file ({problem}); save it with np.save") from problem
-    return shape, fortran, dtype
+
+class NpzPredictions:
+    """The array of an archive. Its values are read on the first `load`, when its length has been held to the split's."""
+
+    frame_id = None
+    surplus = 0
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.source = path, str(path)
+        with open_array(path, NPZ_KEYS, PredictionError) as (stream, size):
+            header = self._header(stream, size)
+        self.shape = header.shape
+        self._lock = threading.Lock()
+        self._values: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def load(self, i: int) -> NDArray[Any]:
+        """Prediction i, a view."""
+        with self._lock:
+            if self._values is None:
+                with open_array(self.path, NPZ_KEYS, PredictionError) as (stream, size):
+                    self._values = read_values(stream, self._header(stream, size), self.source, PredictionError)
+        return np.asarray(self._values[i])
+
+    def sha256(self) -> str:
+        """Of the file."""
+        return sha256_of(self.path)
+
+    def _header(self, stream: BinaryIO, size: int) -> NpyHeader:
+        header = read_header(stream, self.source, PredictionError)
+        check_header(self.source, header.shape, header.dtype)
+        if not 0 <= size - header.nbytes <= MAX_HEADER:
+            raise PredictionError(
+                f"{self.path}: its header declares {header.shape} {header.dtype}, {header.nbytes} bytes, but the array takes "
+                f"{size}; the file is damaged: save it again"
+            )
+        return header
 
 
 def check_header(source: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -143,7 +188,12 @@ def check_header(source: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> N
             f"{source}: holds Python objects (a list of arrays was saved), which are never unpickled; predictions of one "
             "size are saved with np.save(path, np.stack(list)), of several sizes as a folder of .npy files named by frame"
         )
-    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)) or not dtype.isnative:
+    if dtype.kind == "f" and not dtype.isnative:
+        raise PredictionError(
+            f"{source}: holds {dtype.str}, the byte order of another machine; expected float32 or float64 of this one: save "
+            f"it with .astype(np.float{8 * dtype.itemsize})"
+        )
+    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise PredictionError(
             f"{source}: holds {dtype}; expected float32 or float64. Nothing is cast silently, because {dtype} has lost "
             "precision or scale: save what the network returned, with .astype(np.float32) where that is exact"
@@ -151,17 +201,18 @@ def check_header(source: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> N
     if len(shape) != 3:
         hint = {
             2: "one image only: save (N, h, w), or evaluate a folder",
-            4: "drop the axis of length 1: np.squeeze(array)" if 1 in shape[1:] else "expected one channel",
+            4: f"drop the axis of length 1: np.squeeze(array, axis={shape.index(1, 1)})"
+            if 1 in shape[1:]
+            else "one channel is scored: save only that one",
         }.get(len(shape), "expected three axes")
         raise PredictionError(f"{source}: has shape {shape}; expected (N, h, w). {hint[0].upper()}{hint[1:]}")
-    n, h, w = shape
+    _, h, w = shape
     if min(shape) == 0:
-        raise PredictionError(f"{source}: has shape {shape}: there is nothing in it")
-    if h == 1 or w == 1:
-        raise PredictionError(f"{source}: has shape {shape}; expected (N, h, w) with images of at least 2x2 pixels")
-    if w * 8 < h and n < w * 8:
+        raise PredictionError(f"{source}: has shape {shape}; expected (N, h, w), there is nothing in it: predict again")
+    if min(h, w) == 1 or max(h, w) > MAX_SIDE:
         raise PredictionError(
-            f"{source}: has shape {shape}; the images seem to lie along the last axis: use np.moveaxis(array, -1, 0)"
+            f"{source}: has shape {shape}; expected (N, h, w) with images of 2x2 to {MAX_SIDE}x{MAX_SIDE} pixels: check the "
+            "order of the axes"
         )
 
 
@@ -184,37 +235,12 @@ def read_predictions(path: Path, frame_ids: tuple[str, ...]) -> Predictions:
     if path.suffix == ".npy":
         return NpyPredictions(path)
     if path.suffix == ".npz":
-        return _read_npz(path)
+        return NpzPredictions(path)
     if path.suffix in {".h5", ".hdf5"}:
         from benchmark.io.predictions_hdf5 import read_predictions_hdf5
 
         return read_predictions_hdf5(path)
     raise PredictionError(f"{path}: unknown kind of file; predictions are .npy, .npz, .h5, a folder, or a .yaml manifest")
-
-
-def _read_npz(path: Path) -> Predictions:
-    """The only array of an archive, or the one with a known name."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [n.removesuffix(".npy") for n in archive.namelist()]
-            known = [n for n in names if n in NPZ_KEYS]
-            if len(names) != 1 and len(known) != 1:
-                raise PredictionError(
-                    f"{path}: holds {', '.join(names[:8]) or 'nothing'}; expected one array, or exactly one called "
-                    f"{', '.join(NPZ_KEYS)}"
-                )
-            member = archive.getinfo(f"{names[0] if len(names) == 1 else known[0]}.npy")
-            with archive.open(member) as stream:
-                shape, fortran, dtype = read_npy_header(stream, str(path))  # type: ignore[arg-type]
-                check_header(str(path), shape, dtype)
-                declared = int(np.prod(shape)) * dtype.itemsize
-                if not 0 <= member.file_size - declared <= 4096:
-                    raise PredictionError(f"{path}: its header declares {shape} {dtype}, but {member.file_size} bytes follow")
-                flat = np.frombuffer(stream.read(declared), dtype)
-    except (zipfile.BadZipFile, KeyError, OSError, EOFError, ValueError) as problem:
-        raise PredictionError(f"{path}: cannot be read as .npz ({problem}); the file is damaged or cut short") from problem
-    array = flat.reshape(shape, order="F" if fortran else "C")
-    return ArrayPredictions(array, str(path), path=path)
 
 
 def positions(predictions: Predictions, order: tuple[str, ...], wanted: tuple[str, ...]) -> list[int | None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import GroundTruthError, PredictionError
+from benchmark.errors import PredictionError
 from benchmark.io.files import sha256_of
-from benchmark.io.ground_truth_hdf5 import MAX_EXPANSION, refuse_links
+from benchmark.io.hdf5 import check_bytes, refuse_links
 from benchmark.io.predictions import check_header
 
 
@@ -22,10 +24,12 @@ class Hdf5Predictions:
     def __init__(self, path: Path, file: h5py.File, frame_id: tuple[str, ...] | None) -> None:
         self.path, self.source, self.frame_id = path, str(path), frame_id
         self._data = file["data"]
+        self.shape: tuple[int, ...] = self._data.shape
+        self.surplus = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return int(self._data.shape[0])
+        return self.shape[0]
 
     def load(self, i: int) -> NDArray[Any]:
         """Prediction i."""
@@ -48,20 +52,33 @@ def read_predictions_hdf5(path: Path) -> Hdf5Predictions:
     Raises:
         PredictionError: not HDF5, links, unknown filters, or axes and types that cannot be scored.
     """
-    try:
-        file = h5py.File(path, "r")
-        refuse_links(path, file)
-        data = file["data"]
-        check_header(str(path), data.shape, data.dtype)
-        if data.size * data.dtype.itemsize > MAX_EXPANSION * data.id.get_storage_size():
-            raise PredictionError(f"{path}: declares {data.shape} {data.dtype} but stores {data.id.get_storage_size()} bytes")
-        ids = None
-        if "frame_id" in file:
-            ids = tuple(i.decode() if isinstance(i, bytes) else str(i) for i in file["frame_id"][:])
-            if len(ids) != len(data) or len(set(ids)) != len(ids):
-                raise PredictionError(f"{path}: {len(ids)} frame ids ({len(set(ids))} different) for {len(data)} predictions")
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as problem:
-        raise PredictionError(f"{path}: cannot be read as HDF5 predictions with an array `data` ({problem})") from problem
-    except GroundTruthError as problem:
-        raise PredictionError(str(problem)) from problem
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(h5py.File(path, "r"))
+            refuse_links(path, file, PredictionError)
+            data = file["data"]
+            check_header(str(path), data.shape, data.dtype)
+            check_bytes(path, "data", data, PredictionError)
+            ids = _read_ids(path, file["frame_id"], len(data)) if "frame_id" in file else None
+        except (OSError, KeyError, ValueError, RuntimeError, TypeError) as problem:
+            raise PredictionError(
+                f"{path}: cannot be read as HDF5 predictions ({problem}); expected an array `data` (N, h, w) and, optionally, "
+                "`frame_id` (N,); the file is damaged or of another kind: save it again"
+            ) from problem
+        stack.pop_all()
     return Hdf5Predictions(path, file, ids)
+
+
+def _read_ids(path: Path, stored: h5py.Dataset, n: int) -> tuple[str, ...]:
+    if stored.shape != (n,) or stored.dtype.kind not in "SO" or stored.dtype.itemsize > 1024:
+        raise PredictionError(
+            f"{path}: frame_id is {stored.dtype} {stored.shape}; expected one text for each of {n} predictions"
+        )
+    check_bytes(path, "frame_id", stored, PredictionError)
+    ids = tuple(i.decode() if isinstance(i, bytes) else str(i) for i in stored[:])
+    repeated = next((name for name, count in Counter(ids).items() if count > 1), None)
+    if repeated is not None:
+        raise PredictionError(
+            f"{path}: {len(set(ids))} different frame ids for {n} predictions, {repeated} repeats; name each once"
+        )
+    return ids

@@ -1,9 +1,9 @@
-"""Depth metrics of one image: pure functions of ground truth and prediction at the scored pixels.
+"""Depth metrics of one image, each a function of sums over its pixels.
 
 Conventions
-    gt, pred: (n,) metres, n >= 1, same type; gt finite and above zero, pred already aligned and clamped.
-    Arithmetic is in the type of the arrays; sums over pixels accumulate in float64. All logarithms are natural unless
-    the name says otherwise. Zero predictions give inf or NaN in the logarithms, as in the field; nothing is repaired.
+    `pixel_sums(gt, pred)` (metrics/pixel_sums.py) passes over the pixels once; a metric only divides and takes roots.
+    All logarithms are natural unless the name says otherwise. Predictions of zero give inf or NaN in the logarithms, as
+    in the field; nothing is repaired.
 
 Sources: Eigen 2014 (arXiv:1406.2283) sec. 4; Uhrig 2017 (arXiv:1708.06500) and the KITTI depth devkit for the inverse
 and logarithmic errors; Spencer 2022 (arXiv:2208.01489) for their units.
@@ -13,99 +13,106 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-
-Pixels = NDArray[Any]
 
 
-def _mean(values: Pixels) -> float:
-    return float(values.mean(dtype=np.float64))
+class PixelSums(NamedTuple):
+    """Sums over the pixels of one image: e = gt - pred, l = ln pred - ln gt, i = 1/gt - 1/pred, q = max(gt/pred, pred/gt)."""
+
+    n: int
+    e_over_gt: float  # |e| / gt
+    e2_over_gt: float  # e^2 / gt
+    e2_over_gt2: float  # e^2 / gt^2
+    e: float  # |e|
+    e2: float
+    l_abs: float  # |l|
+    l: float  # noqa: E741
+    l2: float
+    i: float  # |i|
+    i2: float
+    q1: float  # pixels with q < 1.25
+    q2: float  # q < 1.25^2
+    q3: float  # q < 1.25^3
 
 
-def abs_rel(gt: Pixels, pred: Pixels) -> float:
+def abs_rel(s: PixelSums) -> float:
     """Mean |gt - pred| / gt."""
-    return _mean(np.abs(gt - pred) / gt)
+    return s.e_over_gt / s.n
 
 
-def sq_rel(gt: Pixels, pred: Pixels) -> float:
+def sq_rel(s: PixelSums) -> float:
     """Mean (gt - pred)^2 / gt in metres: the form everyone reports. Dividing by gt^2 gives sq_rel_unitless."""
-    return _mean((gt - pred) ** 2 / gt)
+    return s.e2_over_gt / s.n
 
 
-def sq_rel_unitless(gt: Pixels, pred: Pixels) -> float:
+def sq_rel_unitless(s: PixelSums) -> float:
     """Mean (gt - pred)^2 / gt^2: the KITTI devkit's and Eigen's written definition."""
-    return _mean(((gt - pred) / gt) ** 2)
+    return s.e2_over_gt2 / s.n
 
 
-def mae(gt: Pixels, pred: Pixels) -> float:
+def mae(s: PixelSums) -> float:
     """Mean |gt - pred| in metres."""
-    return _mean(np.abs(gt - pred))
+    return s.e / s.n
 
 
-def rmse(gt: Pixels, pred: Pixels) -> float:
+def rmse(s: PixelSums) -> float:
     """Root of the mean (gt - pred)^2 in metres."""
-    return float(np.sqrt(_mean((gt - pred) ** 2)))
+    return float(np.sqrt(s.e2 / s.n))
 
 
-def log_mae(gt: Pixels, pred: Pixels) -> float:
+def log_mae(s: PixelSums) -> float:
     """Mean |ln gt - ln pred|."""
-    return _mean(np.abs(np.log(gt) - np.log(pred)))
+    return s.l_abs / s.n
 
 
-def rmse_log(gt: Pixels, pred: Pixels) -> float:
+def rmse_log(s: PixelSums) -> float:
     """Root of the mean (ln gt - ln pred)^2."""
-    return float(np.sqrt(_mean((np.log(gt) - np.log(pred)) ** 2)))
+    return float(np.sqrt(s.l2 / s.n))
 
 
-def log10(gt: Pixels, pred: Pixels) -> float:
+def log10(s: PixelSums) -> float:
     """Mean |log10 gt - log10 pred|. Make3D, NYU."""
-    return _mean(np.abs(np.log10(gt) - np.log10(pred)))
+    return s.l_abs / s.n / float(np.log(10))
 
 
-def silog(gt: Pixels, pred: Pixels) -> float:
+def silog(s: PixelSums) -> float:
     """Standard deviation of ln pred - ln gt: the scale-invariant logarithmic error of the KITTI devkit."""
-    error = np.log(pred) - np.log(gt)
     # Rounding can carry the difference just below zero where the error is constant.
-    return float(np.sqrt(np.maximum(_mean(error**2) - _mean(error) ** 2, 0.0)))
+    return float(np.sqrt(np.maximum(s.l2 / s.n - (s.l / s.n) ** 2, 0.0)))
 
 
-def imae(gt: Pixels, pred: Pixels) -> float:
+def imae(s: PixelSums) -> float:
     """Mean |1/gt - 1/pred| in 1/m."""
-    return _mean(np.abs(1 / gt - 1 / pred))
+    return s.i / s.n
 
 
-def irmse(gt: Pixels, pred: Pixels) -> float:
+def irmse(s: PixelSums) -> float:
     """Root of the mean (1/gt - 1/pred)^2 in 1/m."""
-    return float(np.sqrt(_mean((1 / gt - 1 / pred) ** 2)))
+    return float(np.sqrt(s.i2 / s.n))
 
 
-def _accuracy(gt: Pixels, pred: Pixels, threshold: float) -> float:
-    return float(np.count_nonzero(np.maximum(gt / pred, pred / gt) < threshold)) / len(gt)
-
-
-def a1(gt: Pixels, pred: Pixels) -> float:
+def a1(s: PixelSums) -> float:
     """Share of pixels with max(gt / pred, pred / gt) < 1.25."""
-    return _accuracy(gt, pred, 1.25)
+    return s.q1 / s.n
 
 
-def a2(gt: Pixels, pred: Pixels) -> float:
+def a2(s: PixelSums) -> float:
     """Share of pixels with max(gt / pred, pred / gt) < 1.25^2."""
-    return _accuracy(gt, pred, 1.25**2)
+    return s.q2 / s.n
 
 
-def a3(gt: Pixels, pred: Pixels) -> float:
+def a3(s: PixelSums) -> float:
     """Share of pixels with max(gt / pred, pred / gt) < 1.25^3."""
-    return _accuracy(gt, pred, 1.25**3)
+    return s.q3 / s.n
 
 
 @dataclass(frozen=True)
 class Metric:
     """A metric, the unit of what its function returns, which way is better, and how tables print its name."""
 
-    function: Callable[[Pixels, Pixels], float]
+    function: Callable[[PixelSums], float]
     unit: str
     better: str
     title: str

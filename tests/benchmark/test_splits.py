@@ -406,7 +406,7 @@ def test_cli_verify_fails_on_mismatch(monkeypatch: pytest.MonkeyPatch, tmp_path:
     result = CliRunner().invoke(cli.main, ["splits", "verify"])
     assert result.exit_code == 1
     assert "mismatch" in result.stdout
-    assert "1 of 15 splits are not the published ones: kitti_eigen/test" in str(result.exception)
+    assert "1 of 16 splits are not the published ones: kitti_eigen/test" in str(result.exception)
 
 
 def test_cli_export(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ import sys, time
 from datasets_prep import kitti_raw, sources
 from benchmark.cli import entry_point
 read = kitti_raw.read_velodyne
-kitti_raw.read_velodyne = lambda path: (time.sleep(0.05), read(path))[1]
+kitti_raw.read_velodyne = lambda path, **how: (time.sleep(0.05), read(path, **how))[1]
 entry_point()
 """
 

@@ -1,0 +1,66 @@
+"""What an HDF5 file from outside may contain: plain arrays inside the file, known filters, no more than its bytes can hold."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import h5py
+
+from benchmark.errors import InputError
+from benchmark.io.npy import MAX_EXPANSION
+
+KNOWN_FILTERS = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
+
+
+def refuse_links(path: Path, file: h5py.File, error: type[InputError]) -> None:
+    """Only plain arrays with known filters, all inside the file.
+
+    Raises:
+        error: naming the first entry that is something else.
+    """
+    for name in file:
+        link = file.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise error(
+                f"{path}: {name!r} is {_a(type(link).__name__)}, which could point outside the file; expected plain arrays "
+                "only: write the file again with its arrays inside, do not link it together"
+            )
+        entry = file[name]
+        if not isinstance(entry, h5py.Dataset) or entry.is_virtual or entry.external:
+            raise error(
+                f"{path}: {name!r} is a group or keeps its data in other files; expected plain arrays only: write the file "
+                "again with its arrays inside"
+            )
+        unknown = [code for code in filters(entry) if code not in KNOWN_FILTERS]
+        if unknown:
+            raise error(
+                f"{path}: {name!r} uses the HDF5 filter {unknown[0]}, which would load a plugin; known are shuffle, deflate, "
+                "fletcher32 and lzf: repack it with `h5repack -f GZIP=1`"
+            )
+
+
+def filters(dataset: h5py.Dataset) -> list[int]:
+    """The codes of a dataset's filters, in the order of writing."""
+    properties = dataset.id.get_create_plist()
+    return [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+
+
+def check_bytes(path: Path, name: str, dataset: h5py.Dataset, error: type[InputError]) -> None:
+    """A dataset and each of its chunks are no larger than what is stored can unpack to.
+
+    Raises:
+        error: a header that declares more; memory for it would be taken in vain.
+    """
+    stored, itemsize = dataset.id.get_storage_size(), dataset.dtype.itemsize
+    size = math.prod(dataset.shape)
+    declared = max(size, math.prod(dataset.chunks or ())) * itemsize if size else 0
+    if declared > MAX_EXPANSION * stored:
+        raise error(
+            f"{path}: {name} declares {declared} bytes but stores {stored}; no file packs that tightly: it is damaged or was "
+            "never filled, write it again"
+        )
+
+
+def _a(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"

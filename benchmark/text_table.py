@@ -1,0 +1,19 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
+    """A plain table, numbers and cells that look like numbers to the right; a header cell may have two lines."""
+    import tabulate
+
+    # The module's own way to drop the two spaces it adds to every narrow column.
+    tabulate.MIN_PADDING = 0
+    sides = ["right" if _numeric([row[k] for row in rows]) else "left" for k in range(len(rows[0]) if rows else 0)]
+    return tabulate.tabulate(rows, headers=header, disable_numparse=True, colalign=sides)
+
+
+def _numeric(cells: Sequence[object]) -> bool:
+    return all(isinstance(cell, int | float) or (isinstance(cell, str) and cell[:1].isdigit()) for cell in cells)

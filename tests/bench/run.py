@@ -1,0 +1,183 @@
+"""Time and memory against the field's reference, in one run: `tox -e bench [-- NAME ...]`, written to bench.json.
+
+Each pair runs in turn, ours and the reference's, five times; a ratio is ours / reference, the median of the five pairs.
+Commands are fresh processes with warm file and kernel caches; memory is the peak resident set of the process. With
+DEPTHBENCH_REAL_DATA the ground truth is four real HDL-64 scans repeated over the 697 frames, else made-up streets.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE.parent), str(ROOT)]
+
+import bench_data  # noqa: E402
+import reference  # noqa: E402
+
+REPETITIONS = 5
+Sample = tuple[float, float]  # seconds, MB (NaN inside one process)
+
+
+# A process of its own measures each command: the peak of a child starts at the size of whoever started it.
+TIMER = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+noise = child.stderr.read()
+_, status, usage = os.wait4(child.pid, 0)
+if status:
+    sys.exit(noise.decode())
+print(time.perf_counter() - start, usage.ru_maxrss / 1024)
+"""
+
+
+def command(*arguments: object) -> Sample:
+    """Run a Python process to its end; wall seconds and peak resident MB."""
+    line = [sys.executable, "-S", "-c", TIMER, sys.executable, *map(str, arguments)]
+    timer = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    if timer.returncode:
+        raise SystemExit(f"bench: {' '.join(map(str, arguments))} failed: {timer.stderr}")
+    seconds, megabytes = timer.stdout.split()
+    return float(seconds), float(megabytes)
+
+
+def call(function: Callable[[], object]) -> Sample:
+    """Run a function; wall seconds."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start, float("nan")
+
+
+def alternate(name: str, ours: Callable[[], Sample], theirs: Callable[[], Sample], note: str) -> dict[str, object]:
+    """One row of bench.json; the first pair warms the caches and is not counted."""
+    ours(), theirs()
+    pairs = [(ours(), theirs()) for _ in range(REPETITIONS)]
+    times = [a[0] / b[0] for a, b in pairs]
+    row = {
+        "name": name,
+        "ours_s": statistics.median(a[0] for a, _ in pairs),
+        "reference_s": statistics.median(b[0] for _, b in pairs),
+        "time_ratio": statistics.median(times),
+        "time_ratio_range": [min(times), max(times)],
+        "ours_mb": statistics.median(a[1] for a, _ in pairs),
+        "reference_mb": statistics.median(b[1] for _, b in pairs),
+        "note": note,
+    }
+    row["memory_ratio"] = row["ours_mb"] / row["reference_mb"]
+    row = {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
+    spread = f"1/{1 / max(times):.1f} .. 1/{1 / min(times):.1f}"
+    memory = "" if row["memory_ratio"] is None else f"   {row['ours_mb']:.0f} MB / {row['reference_mb']:.0f} MB"
+    print(
+        f"{name:14} {row['ours_s']:.3f} s / {row['reference_s']:.3f} s = 1/{1 / row['time_ratio']:.1f} ({spread}){memory}",
+        flush=True,
+    )
+    return row
+
+
+def evaluate(data: bench_data.Files, *options: object) -> Sample:
+    """Our command on the benchmark's files, with everything it writes."""
+    return command("-m", "benchmark.cli", "evaluate", data.disps, "--gt", data.gt, "--out", data.results, *options)
+
+
+def score_command(data: bench_data.Files) -> dict[str, object]:
+    """Row 1: the whole command, median scaling."""
+    return alternate(
+        "score_command",
+        lambda: evaluate(data, "--scaling", "median"),
+        lambda: command(HERE / "reference.py", "score", data.field_npz, data.disps),
+        f"697x192x640 float32, one scaling, records and tables written; ground truth: {data.source}",
+    )
+
+
+def score_engine(data: bench_data.Files) -> dict[str, object]:
+    """Row 2: arrays in memory."""
+    from benchmark.evaluate_depth import evaluate_settings, load_kernels
+    from benchmark.io.ground_truth_hdf5 import read_hdf5
+    from benchmark.io.predictions import ArrayPredictions
+    from benchmark.matching import match
+    from benchmark.protocol import load_protocol
+    from benchmark.splits import load_split
+
+    load_kernels()
+    truth, split, protocol = read_hdf5(data.gt), load_split("kitti_eigen/test"), load_protocol("kitti_eigen")
+    disparities = np.load(data.disps)
+    maps = [truth.dense(i) for i in range(len(truth))]
+    predictions = ArrayPredictions(disparities)
+    joined = match(truth, predictions, split, split)
+    ours = evaluate_settings(truth, predictions, [protocol], joined)[0]
+    expected = reference.score_arrays(maps, disparities)
+    np.testing.assert_allclose([v.mean() for v in ours.values.values()], expected, rtol=1e-5)
+    return alternate(
+        "score_engine",
+        lambda: call(lambda: evaluate_settings(truth, predictions, [protocol], joined)),
+        lambda: call(lambda: reference.score_arrays(maps, disparities)),
+        "the same numbers from arrays in memory, checks of the values included",
+    )
+
+
+def score_12(data: bench_data.Files) -> dict[str, object]:
+    """Row 3: four protocols under three scalings in one command; the reference is our own single setting."""
+    names = ["kitti_eigen", "kitti_eigen_50m", "kitti_eigen_depth", bench_data.packnet_arithmetic(data.folder)]
+    options = [x for name in names for x in ("--protocol", name)] + [
+        x for s in ("median", "stereo", "none") for x in ("--scaling", s)
+    ]
+    return alternate(
+        "score_12",
+        lambda: evaluate(data, *options),
+        lambda: evaluate(data, "--scaling", "median"),
+        "12 settings in one command; reference_s is our own command with one setting",
+    )
+
+
+def export(data: bench_data.Files) -> dict[str, object]:
+    """Row 4: 697 raw LiDAR scans to ground truth."""
+    from datasets_prep.kitti_raw import load_calibration
+
+    scans = data.folder / "scans.txt"
+    drive = data.raw / bench_data.DATE / bench_data.DRIVE / "velodyne_points" / "data"
+    scans.write_text("\n".join(str(p) for p in sorted(drive.iterdir())))
+    matrix = data.folder / "matrix.npy"
+    np.save(matrix, load_calibration(data.raw, bench_data.DATE).M_image_lidar("image_02"))
+    ours, theirs = data.folder / "export.h5", data.folder / "export.npz"
+    ours_options = ("--dataset", "kitti_raw", "--data", data.raw, "--split", data.export_list, "--out", ours)
+    row = alternate(
+        "export",
+        lambda: command("-m", "benchmark.cli", "export_gt", *ours_options),
+        lambda: command(HERE / "reference.py", "export", scans, matrix, theirs),
+        "",
+    )
+    per_frame = [1000 * row[key] / bench_data.FRAMES for key in ("ours_s", "reference_s")]
+    sizes = [ours.stat().st_size / 1e6, theirs.stat().st_size / 1e6]
+    row["note"] = (
+        f"{per_frame[0]:.2f} ms / {per_frame[1]:.2f} ms a frame, start of the command included; "
+        f"deflate level 1 {sizes[0]:.1f} MB / np.savez_compressed {sizes[1]:.1f} MB; scans: {data.source}"
+    )
+    print(f"{'':14} {row['note']}")
+    return row
+
+
+ROWS = {"score_command": score_command, "score_engine": score_engine, "score_12": score_12, "export": export}
+
+
+def main() -> None:
+    """Run the named rows, or all."""
+    unknown = [name for name in sys.argv[1:] if name not in ROWS]
+    if unknown:
+        raise SystemExit(f"bench: unknown {', '.join(unknown)}; known: {', '.join(ROWS)}")
+    with tempfile.TemporaryDirectory(prefix="depthbench-bench-") as folder:
+        data = bench_data.make(Path(folder))
+        rows = [ROWS[name](data) for name in sys.argv[1:] or ROWS]
+    (ROOT / "bench.json").write_text(json.dumps(rows, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Protocols as data: complete, hashed, and refused when anything in them is wrong."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from benchmark.errors import ProtocolError
+from benchmark.metrics.depth import DEPTH_METRICS, UNIT_FACTORS
+from benchmark.protocol import FOLDER, differences, flatten, load_protocol, protocol_names
+from benchmark.splits import read_index
+
+KITTI = (
+    "kitti_devkit", "kitti_eigen", "kitti_eigen_50m", "kitti_eigen_benchmark", "kitti_eigen_benchmark_cap100",
+    "kitti_eigen_depth", "kitti_eigen_scsfm", "packnet_kitti_camera_z", "packnet_kitti_improved", "packnet_kitti_velodyne",
+)  # fmt: skip
+TEXT = (FOLDER / "kitti_eigen.yaml").read_text("utf-8")
+
+
+def variant(tmp_path: Path, *changes: tuple[str, str], name: str = "mine") -> Path:
+    """kitti_eigen under another name, with pieces of its text replaced."""
+    text = TEXT.replace("name: kitti_eigen", f"name: {name}")
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = tmp_path / "my protocols" / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ProtocolError) as caught:
+        load_protocol(str(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    return str(caught.value)
+
+
+def test_the_protocols_of_the_repository() -> None:
+    assert set(KITTI) <= set(protocol_names())
+
+
+@pytest.mark.parametrize("name", protocol_names())
+def test_every_protocol_is_complete(name: str) -> None:
+    protocol = load_protocol(name)
+    assert protocol.name == name
+    assert protocol.version >= 1
+    assert protocol.title
+    assert protocol.source
+    assert protocol.split in read_index() or protocol.split.startswith("kitti_depth_selection/")
+    for metric, unit in protocol.metrics.items():
+        assert (DEPTH_METRICS[metric].unit, unit) in UNIT_FACTORS
+
+
+def test_hashes_differ_between_protocols() -> None:
+    hashes = [load_protocol(name).sha256 for name in protocol_names()]
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_prose_does_not_change_the_hash_and_numbers_do(tmp_path: Path) -> None:
+    published = load_protocol("kitti_eigen")
+    reworded = load_protocol(
+        str(variant(tmp_path, ('title: "', 'title: "Reworded: '), ("verified: evaluator", "verified: restatement")))
+    )
+    assert dataclasses.replace(reworded, name="kitti_eigen").sha256 == published.sha256
+    assert reworded.sha256 != published.sha256
+    for key in ("version", "crop", "scaling", "median", "dtype", "split"):
+        changed = dataclasses.replace(published, **{key: 2 if key == "version" else "another"})
+        assert changed.sha256 != published.sha256
+
+
+def test_a_file_is_a_protocol_too(tmp_path: Path) -> None:
+    protocol = load_protocol(str(variant(tmp_path, ("crop: garg", "crop: none"))))
+    assert (protocol.name, protocol.crop) == ("mine", "none")
+    assert differences(protocol, load_protocol("kitti_eigen")) == [
+        ("name", "mine", "kitti_eigen"),
+        ("crop", "none", "garg"),
+    ]
+
+
+def test_differences_are_dotted(tmp_path: Path) -> None:
+    near = load_protocol(
+        str(variant(tmp_path, ("depth_range: {min_m: 0.001, max_m: 80.0", "depth_range: {min_m: 0.001, max_m: 50.0")))
+    )
+    assert ("depth_range.max_m", 50.0, 80.0) in differences(near, load_protocol("kitti_eigen"))
+    assert flatten(near)["metrics.abs_rel"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("crop: garg", "crop: gargg"), "crop is 'gargg'; known: none, garg, eigen"),
+        (("crop: garg", "krop: garg"), "unknown key krop (did you mean crop?); missing key crop"),
+        (("crop: garg", "crop: no"), "crop is False; known: none, garg, eigen"),
+        (("min_open: true, max_open", "min_open: 1, max_open"), "depth_range.min_open is 1 (int); expected bool"),
+        (
+            ("depth_range: {min_m: 0.001", "depth_range: {min_m: 1e-3"),
+            "depth_range.min_m is '1e-3' (str); expected float (YAML reads 1e-3 as text",
+        ),
+        (
+            ("depth_range: {min_m: 0.001", "depth_range: {min_m: .nan"),
+            "depth_range.min_m is nan (float); expected float that is finite",
+        ),
+        (("depth_range: {min_m: 0.001", "depth_range: {min_m: 80.0"), "depth_range from 80.0 to 80.0 m is empty"),
+        (("clamp: {min_m: 0.001", "clamp: {min_m: 90.0"), "clamp from 90.0 to 80.0 m is empty"),
+        (("after_scaling", "never"), "clamp from 0.001 to 80.0 m never; expected never exactly where there is no bound"),
+        (("clamp: {min_m: 0.001, max_m: 80.0", "clamp: {min_m: null, max_m: null"), "clamp from None to None m after_scaling"),
+        (("scaling: median", "scaling: mean"), "unknown scaling 'mean'; known: median, stereo, none"),
+        (("scaling: median", "scaling: factor=0"), "unknown scaling 'factor=0'"),
+        (("version: 1", "version: 0"), "version 0; expected 1 or more"),
+        (("version: 1", "version: 1.5"), "version is 1.5 (float); expected int"),
+        (('abs_rel: "1"', 'abs_err: "1"'), "unknown metric 'abs_err'; known: abs_rel"),
+        (('abs_rel: "1"', "abs_rel: m"), "metric abs_rel in 'm'; known units: 1"),
+        (('abs_rel: "1"', "abs_rel: 1"), "metrics.abs_rel is 1 (int); expected str"),
+        (("aggregate: mean_over_images", "aggregate: mean"), "aggregate is 'mean'; known: mean_over_images"),
+    ],
+)
+def test_bad_protocols_are_refused_by_key(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    assert said in refusal(variant(tmp_path, change))
+
+
+def test_a_protocol_without_metrics(tmp_path: Path) -> None:
+    line = next(line for line in TEXT.splitlines() if line.startswith("metrics:"))
+    assert "no metrics" in refusal(variant(tmp_path, (line, "metrics: {}")))
+
+
+def test_name_and_file_agree(tmp_path: Path) -> None:
+    path = variant(tmp_path)
+    other = path.rename(path.with_name("other.yaml"))
+    assert "the file is called other, the protocol in it mine; they must agree" in refusal(other)
+
+
+def test_unknown_names_are_guessed() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        load_protocol("kitti_eigenn")
+    assert str(caught.value).startswith("unknown protocol 'kitti_eigenn' (did you mean kitti_eigen?); known: ")
+    with pytest.raises(ProtocolError, match=r"none\.yaml: cannot be read as YAML"):
+        load_protocol("none.yaml")
