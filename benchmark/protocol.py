@@ -111,7 +111,13 @@ def load_protocol(name_or_file: str) -> DepthProtocol:
             raise ProtocolError(
                 f"unknown protocol {name_or_file!r}{hint}; known: {', '.join(protocol_names())}, or the path of a .yaml file"
             )
+    from benchmark.metrics.depth import ALIASES
+
     protocol = build(DepthProtocol, read_yaml(path, ProtocolError), source=str(path), error=ProtocolError)
+    metrics = {ALIASES.get(name, name): unit for name, unit in protocol.metrics.items()}
+    if len(metrics) < len(protocol.metrics):
+        raise ProtocolError(f"{path}: a metric is asked for under two of its names: {', '.join(protocol.metrics)}")
+    protocol = dataclasses.replace(protocol, metrics=metrics)
     _check(protocol, path)
     return protocol
 

@@ -34,7 +34,7 @@ from benchmark.io.ground_truth import (
     from_arrays,
     join,
 )
-from benchmark.io.hdf5 import check_bytes, filters, refuse_links
+from benchmark.io.hdf5 import attribute, check_bytes, filters, read_ids, refuse_links
 
 CHUNK = 1 << 20  # few and large: every chunk waits once for the interpreter lock
 DEFLATE_LEVEL = 1
@@ -78,7 +78,7 @@ def _image(header: Header, parts: Iterable[Part]) -> bytes:
     ):
         digests = _write_arrays(file, header, parts, pool)
         _write_header(file, header)
-        file.attrs["content_sha256"] = combined_sha256(header, digests)
+        file.attrs["content_sha256"] = np.bytes_(combined_sha256(header, digests))
         file.flush()
         return bytes(file.id.get_file_image())
 
@@ -88,10 +88,10 @@ def _write_header(file: h5py.File, header: Header) -> None:
     _write_whole(file, "frame_id", ids)
     file.attrs["format_version"] = FORMAT_VERSION
     for name in ("dataset", "split", "split_sha256", "depth_kind"):
-        file.attrs[name] = getattr(header, name)
+        file.attrs[name] = np.bytes_(getattr(header, name).encode())
     if header.data_scale is not None:
         file.attrs["data_scale"] = header.data_scale
-    file.attrs["creator"] = creator()
+    file.attrs["creator"] = np.bytes_(creator())
 
 
 def _write_arrays(file: h5py.File, header: Header, parts: Iterable[Part], pool: ThreadPoolExecutor) -> dict[str, str]:
@@ -192,7 +192,7 @@ def read_hdf5(path: Path, *, max_frames: int | None = None) -> GroundTruth:
         _check_sizes(path, file, len(header.frame_id))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             arrays = {name: _read_array(path, file[name], pool) for name in ARRAYS}
-        stored = file.attrs.get("content_sha256")
+        stored = attribute(path, file, "content_sha256", GroundTruthError)
     truth = from_arrays(header, arrays, source=str(path))
     if stored != truth.content_sha256:
         raise GroundTruthError(
@@ -227,23 +227,21 @@ def _open(path: Path) -> Iterator[h5py.File]:
 
 
 def _read_header(path: Path, file: h5py.File, max_frames: int | None) -> Header:
-    version = int(file.attrs["format_version"])
+    version = attribute(path, file, "format_version", GroundTruthError)
     if version != FORMAT_VERSION:
-        raise GroundTruthError(f"{path}: format version {version}; this depthbench reads {FORMAT_VERSION}")
+        raise GroundTruthError(
+            f"{path}: format version {version}; this depthbench reads {FORMAT_VERSION}: update it, or export again"
+        )
     ids = file["frame_id"]
-    if ids.ndim != 1 or ids.dtype.kind != "S" or ids.dtype.itemsize > 1024:
-        raise GroundTruthError(f"{path}: frame_id is {ids.dtype} {ids.shape}; expected one text of at most 1024 bytes a frame")
     if max_frames is not None and len(ids) > max_frames:
         raise GroundTruthError(f"{path}: declares {len(ids)} frames; the split holds {max_frames}")
-    check_bytes(path, "frame_id", ids, GroundTruthError)
-    scale = file.attrs.get("data_scale")
-    text = {name: _text(file.attrs[name]) for name in ("dataset", "split", "split_sha256", "depth_kind")}
-    frame_id = tuple(i.decode() for i in ids[:])
-    return Header(**text, frame_id=frame_id, data_scale=None if scale is None else float(scale))
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    about = {name: attribute(path, file, name, GroundTruthError) for name in ("dataset", "split", "split_sha256", "depth_kind")}
+    scale = attribute(path, file, "data_scale", GroundTruthError) if "data_scale" in file.attrs else None
+    return Header(
+        **{name: str(text) for name, text in about.items()},
+        frame_id=read_ids(path, ids, None, GroundTruthError),
+        data_scale=None if scale is None else float(scale),
+    )
 
 
 def _check_sizes(path: Path, file: h5py.File, n: int) -> None:

@@ -10,6 +10,7 @@ import h5py
 from benchmark.errors import InputError
 from benchmark.io.npy import MAX_EXPANSION
 
+MAX_TEXT = 1024
 KNOWN_FILTERS = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
 
 
@@ -60,6 +61,39 @@ def check_bytes(path: Path, name: str, dataset: h5py.Dataset, error: type[InputE
             f"{path}: {name} declares {declared} bytes but stores {stored}; no file packs that tightly: it is damaged or was "
             "never filled, write it again"
         )
+
+
+def attribute(path: Path, file: h5py.File, name: str, error: type[InputError]) -> float | str:
+    """A number or a text of fixed length; KeyError where there is none.
+
+    Texts of variable length are refused unread: they lie in a heap in which the library runs in circles when it is damaged.
+    """
+    stored = file.attrs.get_id(name)
+    if stored.shape != () or stored.dtype.kind not in "iufS" or stored.dtype.itemsize > MAX_TEXT:
+        raise error(
+            f"{path}: the attribute {name} is {stored.dtype} {stored.shape}; expected one number or text of fixed length"
+        )
+    value = file.attrs[name]
+    return value.decode() if isinstance(value, bytes) else value.item()
+
+
+def read_ids(path: Path, stored: h5py.Dataset, count: int | None, error: type[InputError]) -> tuple[str, ...]:
+    """Frame ids: texts of fixed length, as many as `count` where it is given.
+
+    Raises:
+        error: another type, shape or length; see `attribute` for texts of variable length.
+    """
+    if (
+        stored.dtype.kind != "S"
+        or stored.dtype.itemsize > MAX_TEXT
+        or stored.shape != (stored.size if count is None else count,)
+    ):
+        raise error(
+            f"{path}: {stored.name.strip('/')} is {stored.dtype} {stored.shape}; expected {'' if count is None else f'{count} '}"
+            'texts of fixed length, one a frame: save np.array(ids, "S")'
+        )
+    check_bytes(path, "frame_id", stored, error)
+    return tuple(text.decode() for text in stored[:])
 
 
 def _a(name: str) -> str:

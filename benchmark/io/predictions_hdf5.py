@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmark.errors import PredictionError
 from benchmark.io.files import sha256_of
-from benchmark.io.hdf5 import check_bytes, refuse_links
+from benchmark.io.hdf5 import check_bytes, read_ids, refuse_links
 from benchmark.io.predictions import check_header
 
 
@@ -59,7 +59,7 @@ def read_predictions_hdf5(path: Path) -> Hdf5Predictions:
             data = file["data"]
             check_header(str(path), data.shape, data.dtype)
             check_bytes(path, "data", data, PredictionError)
-            ids = _read_ids(path, file["frame_id"], len(data)) if "frame_id" in file else None
+            ids = _names(path, file["frame_id"], len(data)) if "frame_id" in file else None
         except (OSError, KeyError, ValueError, RuntimeError, TypeError) as problem:
             raise PredictionError(
                 f"{path}: cannot be read as HDF5 predictions ({problem}); expected an array `data` (N, h, w) and, optionally, "
@@ -69,13 +69,8 @@ def read_predictions_hdf5(path: Path) -> Hdf5Predictions:
     return Hdf5Predictions(path, file, ids)
 
 
-def _read_ids(path: Path, stored: h5py.Dataset, n: int) -> tuple[str, ...]:
-    if stored.shape != (n,) or stored.dtype.kind not in "SO" or stored.dtype.itemsize > 1024:
-        raise PredictionError(
-            f"{path}: frame_id is {stored.dtype} {stored.shape}; expected one text for each of {n} predictions"
-        )
-    check_bytes(path, "frame_id", stored, PredictionError)
-    ids = tuple(i.decode() if isinstance(i, bytes) else str(i) for i in stored[:])
+def _names(path: Path, stored: h5py.Dataset, n: int) -> tuple[str, ...]:
+    ids = read_ids(path, stored, n, PredictionError)
     repeated = next((name for name, count in Counter(ids).items() if count > 1), None)
     if repeated is not None:
         raise PredictionError(

@@ -149,7 +149,7 @@ def test_every_form_of_the_same_predictions_gives_the_same_numbers(data: Path, r
     elif form == "named h5":  # in another order, which the names undo
         with h5py.File(path, "w") as file:
             file["data"] = array[order]
-            file["frame_id"] = [EIGEN.frame_ids[i] for i in order]
+            file["frame_id"] = np.array([EIGEN.frame_ids[i] for i in order], "S")
     elif form == "folder":
         path.mkdir()
         for name, values in zip(EIGEN.frame_ids, array, strict=True):
@@ -292,7 +292,7 @@ def test_positions_in_a_folder_need_their_list_too(data: Path, run: Run, tmp_pat
 def test_frames_without_a_prediction(data: Path, run: Run, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "some.h5", "w") as file:
         file["data"] = world.predictions(697)[3:]
-        file["frame_id"] = list(EIGEN.frame_ids[3:])
+        file["frame_id"] = np.array(list(EIGEN.frame_ids[3:]), "S")
     asked = ("evaluate", tmp_path / "some.h5", "--gt", data / "gt.h5", "--scaling", "median", "--out", tmp_path / "out")
     message = refused(run(*asked))
     assert (
@@ -312,7 +312,7 @@ def test_frames_without_a_prediction(data: Path, run: Run, tmp_path: Path) -> No
 def test_more_frames_than_the_protocol_asks_for(data: Path, run: Run, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "more.h5", "w") as file:
         file["data"] = world.predictions(700)
-        file["frame_id"] = [*EIGEN.frame_ids, "a/b/1", "a/b/2", "a/b/3"]
+        file["frame_id"] = np.array([*EIGEN.frame_ids, "a/b/1", "a/b/2", "a/b/3"], "S")
     record = records_of(run("evaluate", tmp_path / "more.h5", "--gt", data / "gt.h5", "--json"))[0]
     assert (record["n_images"], record["inputs"]["surplus_predictions"]) == (697, 3)
 
@@ -320,7 +320,7 @@ def test_more_frames_than_the_protocol_asks_for(data: Path, run: Run, tmp_path: 
 def test_predictions_of_something_else(data: Path, run: Run, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["data"] = world.predictions(3)
-        file["frame_id"] = ["a/b/1", "a/b/2", "a/b/3"]
+        file["frame_id"] = np.array(["a/b/1", "a/b/2", "a/b/3"], "S")
     message = refused(run("evaluate", tmp_path / "other.h5", "--gt", data / "gt.h5"))
     assert f"none of its 3 predictions is a frame of kitti_eigen/test, whose first frame is {world.FIRST_FRAME}" in message
 

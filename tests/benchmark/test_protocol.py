@@ -136,3 +136,9 @@ def test_unknown_names_are_guessed() -> None:
     assert str(caught.value).startswith("unknown protocol 'kitti_eigenn' (did you mean kitti_eigen?); known: ")
     with pytest.raises(ProtocolError, match=r"none\.yaml: cannot be read as YAML"):
         load_protocol("none.yaml")
+
+
+def test_the_fields_other_names_of_the_accuracies_are_taken(tmp_path: Path) -> None:
+    renamed = load_protocol(str(variant(tmp_path, ('a1: "1", a2: "1"', 'delta1: "1", d2: "1"'))))
+    assert renamed.metrics == load_protocol("kitti_eigen").metrics
+    assert "under two of its names" in refusal(variant(tmp_path, ('a1: "1",', 'a1: "1", d1: "1",')))

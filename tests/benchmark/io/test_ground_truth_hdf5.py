@@ -178,7 +178,7 @@ def test_a_header_that_declares_what_was_never_written(path: Path, name: str, sh
         del file[name]
         file.create_dataset(name, shape, dtype, chunks=(1, *shape[1:]))
     message = refusal(path)
-    assert f"{name} declares " in message or "frame_id is |S1000000000 (3,); expected one text" in message
+    assert f"{name} declares " in message or "frame_id is |S1000000000 (3,); expected texts of fixed length" in message
 
 
 def test_a_chunk_far_larger_than_its_array_is_refused(path: Path) -> None:
@@ -215,7 +215,7 @@ def test_more_frames_than_the_caller_allows(path: Path) -> None:
         ("shape", np.array([[20, 60], [20, 60], [21, 60]]), "its 3 images have 61 rows"),
         ("frame_id", np.array([b"a", b"a", b"b"]), "expected unique frame ids"),
         ("frame_id", np.array([b"a", b"\xff", b"b"]), "cannot be read as a depthbench ground-truth file ('utf-8' codec"),
-        ("frame_id", np.arange(3), "frame_id is int64 (3,); expected one text"),
+        ("frame_id", np.arange(3), "frame_id is int64 (3,); expected texts of fixed length"),
         ("frame_id", np.array([b"a", b"b"]), "do not have one entry for each of the 2 frames"),
     ],
 )
@@ -228,10 +228,11 @@ def test_arrays_that_contradict_each_other(path: Path, name: str, values: NDArra
     ("attribute", "value", "said"),
     [
         ("format_version", 2, "format version 2; this depthbench reads 1"),
-        ("format_version", np.array([1, 1]), "cannot be read as a depthbench ground-truth file"),
-        ("depth_kind", "radar", "expected a known depth kind"),
+        ("format_version", np.array([1, 1]), "the attribute format_version is int64 (2,); expected one number or text"),
+        ("depth_kind", np.bytes_("radar"), "expected a known depth kind"),
+        ("depth_kind", "radar", "the attribute depth_kind is object (); expected one number or text of fixed length"),
         ("data_scale", 1 / 256, "expected a data_scale above zero with uint16 depths, none with float32"),
-        ("data_scale", "text", "cannot be read as a depthbench ground-truth file"),
+        ("data_scale", np.bytes_("text"), "cannot be read as a depthbench ground-truth file"),
         ("depth_kind", None, "cannot be read as a depthbench ground-truth file"),
     ],
 )

@@ -36,7 +36,7 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("frame_id", [None, list(IDS), np.array([i.encode() for i in IDS])])
+@pytest.mark.parametrize("frame_id", [None, np.array(IDS, "S"), np.array(IDS, "S200")])
 @pytest.mark.parametrize(
     "options", [{}, {"compression": "gzip", "shuffle": True}, {"chunks": (1, 6, 20), "compression": "lzf"}]
 )
@@ -72,10 +72,11 @@ def test_other_arrays_are_refused(tmp_path: Path, data: Any, said: str) -> None:
 @pytest.mark.parametrize(
     ("frame_id", "said"),
     [
-        (list(IDS[:4]), "frame_id is object (4,); expected one text for each of 5 predictions"),
-        (np.arange(5), "frame_id is int64 (5,); expected one text for each of 5 predictions"),
-        (np.array([[b"a"]] * 5), "frame_id is |S1 (5, 1); expected one text for each of 5 predictions"),
-        ([*IDS[:4], IDS[0]], f"4 different frame ids for 5 predictions, {IDS[0]} repeats; name each once"),
+        (list(IDS), 'frame_id is object (5,); expected 5 texts of fixed length, one a frame: save np.array(ids, "S")'),
+        (np.array(IDS[:4], "S"), "frame_id is |S49 (4,); expected 5 texts of fixed length"),
+        (np.arange(5), "frame_id is int64 (5,); expected 5 texts of fixed length"),
+        (np.array([[b"a"]] * 5), "frame_id is |S1 (5, 1); expected 5 texts of fixed length"),
+        (np.array([*IDS[:4], IDS[0]], "S"), f"4 different frame ids for 5 predictions, {IDS[0]} repeats; name each once"),
         (np.array([b"\xff", b"b", b"c", b"d", b"e"]), "cannot be read as HDF5 predictions ('utf-8' codec"),
     ],
 )
@@ -131,7 +132,7 @@ def a_group(file: h5py.File) -> None:
         (external_storage, "'data' is a group or keeps its data in other files"),
         (never_written, "data declares 713728000000 bytes but stores 0; no file packs that tightly"),
         (names_never_written, "frame_id declares 5000 bytes but stores 0"),
-        (names_of_a_gigabyte, "frame_id is |S1000000000 (5,); expected one text"),
+        (names_of_a_gigabyte, "frame_id is |S1000000000 (5,); expected 5 texts"),
         (nothing, "expected an array `data` (N, h, w) and, optionally, `frame_id` (N,)"),
         (a_group, "'data' is a group"),
     ],
