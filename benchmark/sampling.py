@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from benchmark.errors import PredictionError
+from benchmark.kernels import kernel
 
 
 class Taps(NamedTuple):
@@ -139,7 +139,7 @@ def sample(
     return Points(gt[:n], pred[:n])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _sample(  # type: ignore[no-untyped-def] # noqa: PLR0917
     indptr, column, depth, values, y0, y1, wy, x0, x1, wx, top, bottom, left, right, low, high, gt, pred
 ) -> int:

@@ -15,18 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.errors import DatasetError
+from benchmark.io.ground_truth_files import DATE_SIZES
 from benchmark.splits import Frame
 
 Matrix = npt.NDArray[np.float64]
 
-# (height, width) of the rectified images of the five recording days; any other date is held to its own calibration.
-DATE_SIZES = {
-    "2011_09_26": (375, 1242),
-    "2011_09_28": (370, 1224),
-    "2011_09_29": (374, 1238),
-    "2011_09_30": (370, 1226),
-    "2011_10_03": (376, 1241),
-}
 CAMERAS = ("image_00", "image_01", "image_02", "image_03")
 DRIVE = re.compile(r"(?P<date>\d{4}_\d{2}_\d{2})_drive_\d{4}_[a-z]+")
 AGAIN = "fetch its archive again (`depthbench datasets verify --data DIR --split SPLIT` names it)"

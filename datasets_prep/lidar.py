@@ -9,11 +9,12 @@ stored as depth (`lidar_forward_x`), and the index collision of the duplicate se
 from __future__ import annotations
 
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from benchmark.kernels import kernel
 
 Points = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -72,12 +73,7 @@ def _empty_grid(height: int, width: int) -> npt.NDArray[np.float32]:
     return grids[height, width]
 
 
-def _njit(**options: Any) -> Any:
-    # error_model numpy: a point in the camera plane divides by zero, which is inf and out of bounds, not an exception.
-    return numba.njit(cache=True, nogil=True, error_model="numpy", **options)
-
-
-@_njit()
+@kernel()
 def _scatter(points, M, use_x, reference, grid):  # type: ignore[no-untyped-def]
     """Write the depths into a grid of inf (H, W) float32; the number of points inside the image and the topmost row."""
     height, width = grid.shape
@@ -121,7 +117,7 @@ def _scatter(points, M, use_x, reference, grid):  # type: ignore[no-untyped-def]
     return hits, top
 
 
-@_njit()
+@kernel()
 def _gather(grid, top, row_count, indices, data):  # type: ignore[no-untyped-def]
     """Columns and depths of a grid in row-major order from row `top` on; how many. The grid is empty (inf) again."""
     height, width = grid.shape

@@ -21,22 +21,23 @@ def refuse_links(path: Path, file: h5py.File, error: type[InputError]) -> None:
         error: naming the first entry that is something else.
     """
     for name in file:
+        shown = repr(name[:80])
         link = file.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
             raise error(
-                f"{path}: {name!r} is {_a(type(link).__name__)}, which could point outside the file; expected plain arrays "
+                f"{path}: {shown} is {_a(type(link).__name__)}, which could point outside the file; expected plain arrays "
                 "only: write the file again with its arrays inside, do not link it together"
             )
         entry = file[name]
         if not isinstance(entry, h5py.Dataset) or entry.is_virtual or entry.external:
             raise error(
-                f"{path}: {name!r} is a group or keeps its data in other files; expected plain arrays only: write the file "
+                f"{path}: {shown} is a group or keeps its data in other files; expected plain arrays only: write the file "
                 "again with its arrays inside"
             )
         unknown = [code for code in filters(entry) if code not in KNOWN_FILTERS]
         if unknown:
             raise error(
-                f"{path}: {name!r} uses the HDF5 filter {unknown[0]}, which would load a plugin; known are shuffle, deflate, "
+                f"{path}: {shown} uses the HDF5 filter {unknown[0]}, which would load a plugin; known are shuffle, deflate, "
                 "fletcher32 and lzf: repack it with `h5repack -f GZIP=1`"
             )
 
@@ -83,14 +84,11 @@ def read_ids(path: Path, stored: h5py.Dataset, count: int | None, error: type[In
     Raises:
         error: another type, shape or length; see `attribute` for texts of variable length.
     """
-    if (
-        stored.dtype.kind != "S"
-        or stored.dtype.itemsize > MAX_TEXT
-        or stored.shape != (stored.size if count is None else count,)
-    ):
+    expected = stored.size if count is None else count
+    if stored.dtype.kind != "S" or stored.dtype.itemsize > MAX_TEXT or stored.shape != (expected,):
         raise error(
-            f"{path}: {stored.name.strip('/')} is {stored.dtype} {stored.shape}; expected {'' if count is None else f'{count} '}"
-            'texts of fixed length, one a frame: save np.array(ids, "S")'
+            f"{path}: frame_id is {stored.dtype} {stored.shape}; expected {expected} texts of fixed length, one a frame: save "
+            'np.array(ids, "S")'
         )
     check_bytes(path, "frame_id", stored, error)
     return tuple(text.decode() for text in stored[:])

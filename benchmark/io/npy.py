@@ -77,8 +77,9 @@ def open_array(path: Path, keys: Sequence[str], error: type[InputError]) -> Iter
     except InputError:
         raise
     except Exception as problem:  # zip, zlib, lzma and numpy have no common error
+        reason = " ".join(str(problem).split())[:200]
         raise error(
-            f"{path}: cannot be read as {path.suffix} ({type(problem).__name__}: {problem}); the file is damaged or cut "
+            f"{path}: cannot be read as {path.suffix} ({type(problem).__name__}: {reason}); the file is damaged or cut "
             "short: copy or save it again"
         ) from problem
 
@@ -87,7 +88,7 @@ def _pick(archive: zipfile.ZipFile, path: Path, keys: Sequence[str], error: type
     names = archive.namelist()
     known = [name for name in names if name.removesuffix(".npy") in keys] or names
     if len(known) != 1:
-        listed = ", ".join(name.removesuffix(".npy") for name in names[:8]) or "nothing"
+        listed = ", ".join(name.removesuffix(".npy")[:40] for name in names[:8]) or "nothing"
         raise error(f"{path}: holds {listed}; expected one array, or exactly one called {', '.join(keys)}")
     member = archive.getinfo(known[0])
     if member.file_size > MAX_EXPANSION * member.compress_size:

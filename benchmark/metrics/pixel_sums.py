@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from benchmark.kernels import kernel
 from benchmark.metrics.depth import PixelSums
 
 Pixels = NDArray[Any]
@@ -33,7 +33,7 @@ def pixel_sums(gt: Pixels, pred: Pixels) -> PixelSums:
 
 # Letting the compiler reorder the sums vectorises the loop; NaN and inf keep their meaning. In float64 the order moves
 # the sixteenth digit.
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"})
+@kernel(fastmath={"reassoc", "nsz"})
 def _accumulate(gt, pred, log_error):  # type: ignore[no-untyped-def]
     e_over_gt = e2_over_gt = e2_over_gt2 = e_abs = e2 = l_abs = l_sum = l2 = i_abs = i2 = 0.0
     q1 = q2 = q3 = 0

@@ -73,7 +73,7 @@ def test_other_arrays_are_refused(tmp_path: Path, data: Any, said: str) -> None:
     ("frame_id", "said"),
     [
         (list(IDS), 'frame_id is object (5,); expected 5 texts of fixed length, one a frame: save np.array(ids, "S")'),
-        (np.array(IDS[:4], "S"), "frame_id is |S49 (4,); expected 5 texts of fixed length"),
+        (np.array(IDS[:4], "S"), "frame_id is |S46 (4,); expected 5 texts of fixed length"),
         (np.arange(5), "frame_id is int64 (5,); expected 5 texts of fixed length"),
         (np.array([[b"a"]] * 5), "frame_id is |S1 (5, 1); expected 5 texts of fixed length"),
         (np.array([*IDS[:4], IDS[0]], "S"), f"4 different frame ids for 5 predictions, {IDS[0]} repeats; name each once"),
