@@ -8,6 +8,7 @@ with a check sum of every array; a torn one does not read and is made again, whi
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import zipfile
@@ -100,8 +101,10 @@ def make(source: Source, shard: Shard) -> bool:
     part = source.part(shard.frames)
     temporary = shard.path.with_name(f"{shard.path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            np.savez(file, **part._asdict())
+        # In memory first: on a full disk NumPy would leave a half-open archive, which complains when it is collected.
+        archive = io.BytesIO()
+        np.savez(archive, **part._asdict())
+        temporary.write_bytes(archive.getbuffer())
         temporary.replace(shard.path)
     except OSError as error:
         raise cannot_write(shard.path, error) from error

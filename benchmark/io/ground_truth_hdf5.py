@@ -74,7 +74,7 @@ def _image(header: Header, parts: Iterable[Part]) -> bytes:
     crashes when the process ends; the Eigen split takes 49 MB."""
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        h5py.File("image", "w", driver="core", backing_store=False, block_size=1 << 24, libver=("v110", "v110")) as file,
+        h5py.File("image", "w", driver="core", backing_store=False, block_size=1 << 24, libver="earliest") as file,
     ):
         digests = _write_arrays(file, header, parts, pool)
         _write_header(file, header)
