@@ -61,12 +61,14 @@ def _key(source: Source, frames: Sequence[Frame]) -> str:
             digest.update(f"{date} {calibration.shape} {calibration.T_rect_lidar.tobytes()!r}".encode())
             digest.update(repr([(c, P.tobytes()) for c, P in sorted(calibration.P_rect.items())]).encode())
     for frame in frames:
-        path = source.path(frame)
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise DatasetError(f"{path}: cannot be read ({error}); it was there a moment ago") from error
-        digest.update(f"{tuple(frame)} {path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        for path in source.files(frame):
+            try:
+                stat = path.stat()
+            except OSError as error:
+                raise DatasetError(
+                    f"{path}: cannot be read ({error}); it was there a moment ago: put it back and run the same command again"
+                ) from error
+            digest.update(f"{tuple(frame)} {path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:32]
 
 
@@ -104,7 +106,7 @@ def make(source: Source, shard: Shard) -> bool:
         # In memory first: on a full disk NumPy would leave a half-open archive, which complains when it is collected.
         archive = io.BytesIO()
         np.savez(archive, **part._asdict())
-        temporary.write_bytes(archive.getbuffer())
+        temporary.write_bytes(archive.getvalue())
         temporary.replace(shard.path)
     except OSError as error:
         raise cannot_write(shard.path, error) from error

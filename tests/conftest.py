@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import settings
 
 if "mix_stderr" in inspect.signature(CliRunner).parameters:  # click 8.1 puts stderr into stdout unless told otherwise
     CliRunner.__init__ = partialmethod(CliRunner.__init__, mix_stderr=False)  # type: ignore[method-assign]
+
+# How long an example takes says nothing on a busy machine; the first one may compile a kernel.
+settings.register_profile("depthbench")
+settings.load_profile("depthbench")
 
 REQUIRE_GOLDEN = bool(os.environ.get("DEPTHBENCH_REQUIRE_GOLDEN"))  # set where the real samples are sure to be there
 GOLDEN_PASSED: list[str] = []

@@ -10,7 +10,7 @@ from benchmark.align import apply_alignment, find_alignment, median, parse_facto
 from benchmark.errors import ProtocolError
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.float32, st.integers(1, 40), elements=st.floats(0.125, 100, width=32)))
 def test_medians(values) -> None:
     assert median(values, "mean_of_middle") == float(np.median(values))

@@ -44,7 +44,7 @@ def test_two_pixels_by_hand() -> None:
     assert table.values["a2"][0] == 0.5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), factor=st.floats(0.01, 100))
 def test_median_scaling_ignores_the_scale_of_the_prediction(seed: int, factor: float) -> None:
     truth, disparity = _random_case(seed)
@@ -57,7 +57,7 @@ def test_median_scaling_ignores_the_scale_of_the_prediction(seed: int, factor: f
     assert other.scale[0] == pytest.approx(one.scale[0] * np.float32(factor), rel=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
 def test_the_order_of_pixels_does_not_matter(seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -71,7 +71,7 @@ def test_the_order_of_pixels_does_not_matter(seed: int) -> None:
         assert other.values[name][0] == pytest.approx(values[0], rel=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), scaling=st.sampled_from(["median", "none", "lstsq_depth", "lstsq_disparity"]))
 def test_a_perfect_prediction_has_no_error(seed: int, scaling: str) -> None:
     depth = np.random.default_rng(seed).uniform(1, 79, (20, 30)).astype(np.float32)

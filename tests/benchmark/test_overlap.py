@@ -119,7 +119,7 @@ frames = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(frames, frames, st.integers(0, 6))
 def test_counts_equal_the_definition(mine: list[Frame], test: list[Frame], k: int) -> None:
     def relation(a: Frame) -> str:

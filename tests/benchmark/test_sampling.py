@@ -25,7 +25,7 @@ def _dense(values, size, rule):
     return sample(frame, with_canvas(values, rule), grid, (0, height, 0, width), ALL).pred.reshape(size)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.tuples(st.integers(2, 40), st.integers(2, 40)),
     st.tuples(st.integers(2, 90), st.integers(2, 90)),

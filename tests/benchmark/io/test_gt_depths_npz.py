@@ -346,7 +346,7 @@ def test_other_archives_are_refused(tmp_path: Path) -> None:
     assert "cannot be read as .npz (BadZipFile" in refusal(tmp_path / "gt.npz")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_damage_never_escapes_as_another_error(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     pickled = bytearray(pickle.dumps(ragged([m[:3, :4] for m in MAPS]), protocol=data.draw(st.sampled_from([2, 4]))))

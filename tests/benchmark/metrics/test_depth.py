@@ -52,7 +52,7 @@ def test_a_perfect_prediction(name: str) -> None:
     assert _value(name, gt, gt) == (1 if DEPTH_METRICS[name].better == "higher" else 0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000))
 def test_the_order_of_pixels_does_not_matter(seed: int) -> None:
     gt, pred = _pair(seed)
