@@ -58,6 +58,11 @@ def match(truth: GroundTruth, predictions: Predictions, split: Split, pred_split
 
 def _check_length(predictions: Predictions, pred_split: Split) -> None:
     n, expected = len(predictions), len(pred_split.frame_ids)
+    if not pred_split.ordered:
+        raise PredictionError(
+            f"{predictions.source}: an array has no names, and {pred_split.name} is a set of frames without an order; save the "
+            "predictions with frame ids, as .h5 or a folder"
+        )
     if n == expected:
         return
     others = [name for name, entry in read_index().items() if entry.frames == n and entry.ordered]

@@ -48,11 +48,11 @@ class Score:
 
 def settings(protocols: Sequence[DepthProtocol], scalings: Sequence[str]) -> list[DepthProtocol]:
     """Every protocol under every scaling; without scalings its own and `none`, the headline first."""
-    from benchmark.align import parse_factor
+    from benchmark.align import SCALINGS, parse_factor
 
-    for scaling in scalings:
-        parse_factor(scaling)
-    chosen = [(p, s) for p in protocols for s in dict.fromkeys(scalings or (p.scaling, "none"))]
+    # factor=5 and factor=5.0 are one setting.
+    spelled = [s if s in SCALINGS else f"factor={parse_factor(s)!r}" for s in scalings]
+    chosen = [(p, s) for p in protocols for s in dict.fromkeys(spelled or (p.scaling, "none"))]
     return [dataclasses.replace(p, scaling=s) for p, s in chosen]
 
 
@@ -72,6 +72,11 @@ def score(request: Request) -> list[Score]:
     method = method_name(request.method or manifest.method or request.pred.stem)
     chosen = settings(protocols, request.scalings)
     predictions = read_predictions(manifest.predictions, pred_split.frame_ids)
+    if predictions.declared not in {None, kind}:
+        raise PredictionError(
+            f"{predictions.source}: files of this form hold {predictions.declared}, and they were said to hold {kind}; add "
+            f"`--kind {predictions.declared}`"
+        )
     flipped = None if request.flipped is None else _read_flipped(request.flipped, predictions, pred_split)
     with ThreadPoolExecutor(3) as pool:
         # Hashing and inflating release the interpreter lock, so they run beside the import of the compiled kernels.

@@ -130,6 +130,9 @@ class FolderPredictions:
         listing = find_files(folder, frame_ids, PredictionError)
         self.paths = [path for path in listing.files if path is not None]
         self.surplus = listing.surplus
+        # Two forms say themselves that they hold metres: 16-bit PNGs and PackNet-SfM's *_depth files.
+        metres = any(path.suffix == ".png" or path.stem.endswith("_depth") for path in self.paths)
+        self.declared = "depth" if metres else None
         self.frame_id: tuple[str, ...] | None = None
         if not listing.by_position:
             pairs = zip(frame_ids, listing.files, strict=True)

@@ -43,6 +43,10 @@ class Predictions(Protocol):
     def surplus(self) -> int:
         """Files of other frames that lie in the same folder."""
 
+    @property
+    def declared(self) -> str | None:
+        """The kind that the form of the file itself says, None where it says nothing."""
+
     def __len__(self) -> int: ...
 
     def load(self, i: int) -> NDArray[Any]:
@@ -60,6 +64,7 @@ class ArrayPredictions:
     source: str = "array"
     frame_id: tuple[str, ...] | None = None
     surplus: int = 0
+    declared: str | None = None
 
     def __post_init__(self) -> None:
         check_header(self.source, self.array.shape, self.array.dtype)
@@ -88,6 +93,7 @@ class NpyPredictions:
 
     frame_id = None
     surplus = 0
+    declared = None
 
     def __init__(self, path: Path) -> None:
         self.path, self.source = path, str(path)
@@ -142,6 +148,7 @@ class NpzPredictions:
 
     frame_id = None
     surplus = 0
+    declared = None
 
     def __init__(self, path: Path) -> None:
         self.path, self.source = path, str(path)

@@ -25,8 +25,11 @@ class Hdf5Predictions:
         self.path, self.source, self.frame_id = path, str(path), frame_id
         self._data = file["data"]
         self.shape: tuple[int, ...] = self._data.shape
-        self.surplus = 0
+        self.surplus, self.declared = 0, None
         self._lock = threading.Lock()
+        # Frames that lie in one chunk are unpacked together and kept until another chunk is asked for.
+        self._step = self._data.chunks[0] if self._data.chunks else 1
+        self._block: tuple[int, NDArray[Any]] = (-1, np.empty(0))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -35,7 +38,11 @@ class Hdf5Predictions:
         """Prediction i."""
         with self._lock:
             try:
-                return np.asarray(self._data[i])
+                first = i - i % self._step
+                if self._block[0] != first:
+                    self._block = (first, np.asarray(self._data[first : first + self._step]))
+                values: NDArray[Any] = self._block[1][i - first]
+                return values
             except (OSError, RuntimeError) as problem:
                 raise PredictionError(
                     f"{self.path}: prediction {i} cannot be read ({problem}); the file is damaged"

@@ -491,3 +491,34 @@ def test_a_reader_that_goes_away(data: Path) -> None:
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_files_that_hold_metres_are_not_taken_for_disparities(data: Path, run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "metres"
+    folder.mkdir()
+    for name, values in zip(EIGEN.frame_ids, world.predictions(697), strict=True):
+        assert cv2.imwrite(str(folder / f"{name.replace('/', '__')}.png"), (256 * 5 / values).astype(np.uint16))
+    message = refused(run("evaluate", folder, "--gt", data / "gt.h5"))
+    assert message == f"{folder}: files of this form hold depth, and they were said to hold disparity; add `--kind depth`"
+    found = records_of(run("evaluate", folder, "--gt", data / "gt.h5", "--kind", "depth", "--json"))[0]
+    assert found["inputs"]["kind"] == "depth"
+
+
+def test_a_list_without_an_order_cannot_name_an_array(data: Path, run: Run, tmp_path: Path) -> None:
+    message = refused(run("evaluate", data / "disps.npy", "--gt", data / "gt.h5", "--pred-split", "kitti_eigen_zhou/val"))
+    assert "kitti_eigen_zhou/val is a set of frames without an order; save the predictions with frame ids" in message
+
+
+def test_one_factor_in_two_spellings_is_one_setting(data: Path, run: Run) -> None:
+    asked = ("--scaling", "factor=5", "--scaling", "factor=5.0", "--json")
+    (record,) = records_of(run("evaluate", data / "disps.npy", "--gt", data / "gt.h5", *asked))
+    assert record["scaling"] == "factor=5.0"
+
+
+def test_frames_packed_into_one_chunk(data: Path, run: Run, tmp_path: Path) -> None:
+    values = world.predictions(697)
+    with h5py.File(tmp_path / "packed.h5", "w") as file:
+        file.create_dataset("data", data=values, chunks=(100, *values.shape[1:]), compression="gzip")
+    asked = ("--gt", data / "gt.h5", "--json")
+    packed = records_of(run("evaluate", tmp_path / "packed.h5", *asked))[0]
+    assert packed["metrics"] == records_of(run("evaluate", data / "disps.npy", *asked))[0]["metrics"]
