@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from benchmark.errors import DatasetError
 from benchmark.splits import Frame, Split, odometry_to_raw
+from datasets_prep.kitti_raw import DRIVE
 
 BASE_URL = "https://s3.eu-central-1.amazonaws.com/avg-kitti"
 LICENCE = (
@@ -21,7 +21,6 @@ LICENCE = (
 )
 # The drive of odometry sequence 03 was withdrawn from the raw data; only the odometry archives still hold its frames.
 WITHDRAWN = frozenset({"2011_09_26_drive_0067_sync"})
-DRIVE = re.compile(r"(\d{4}_\d{2}_\d{2})_drive_\d{4}_sync")
 
 
 class Archive(NamedTuple):

@@ -18,8 +18,9 @@ from typing import Any
 from benchmark.errors import DatasetError
 from benchmark.io.files import atomic_write, sha256_of
 from benchmark.splits import Frame, Split
-from datasets_prep.archives import ANNOTATED, BASE_URL, DRIVE, Archive, archives_for, raw_frames
+from datasets_prep.archives import ANNOTATED, BASE_URL, Archive, archives_for, raw_frames
 from datasets_prep.fetch import PATIENT, Patience, fetch, part_path, remote_size, size_of
+from datasets_prep.kitti_raw import DRIVE
 from datasets_prep.progress import Progress, megabytes, say
 from datasets_prep.unpack import DamagedError, unpack
 from datasets_prep.verify import KINDS, verify_frames

@@ -9,13 +9,14 @@ costs 0.1 ms of one core to read, 0.35 to project, 0.2 to keep and take back; th
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import time
 import warnings
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
+
+import numpy as np
 
 from benchmark.errors import DatasetError
 from benchmark.io.ground_truth import Header, Part
@@ -23,10 +24,9 @@ from benchmark.io.ground_truth_hdf5 import read_hdf5, write_hdf5
 from benchmark.splits import Split
 from datasets_prep import shards
 from datasets_prep.field_npz import write_field_npz
+from datasets_prep.progress import Progress
 from datasets_prep.roots import data_root
 from datasets_prep.sources import DEFAULT_SPLITS, Source, find_split, open_source
-
-LINE_EVERY_S = 10.0
 
 
 class Export(NamedTuple):
@@ -77,7 +77,7 @@ def export_gt(
         depth: `lidar_forward_x` (None) or `camera_z` for `kitti_raw`.
         camera: replaces the camera of every frame, such as `image_03`.
         npz: also write the field's `gt_depths.npz` there.
-        jobs: threads; None is one for each usable core.
+        jobs: workers; None is one for each usable core, or all of a cluster.
         collision: see `lidar.project_scan`.
         quiet: no progress on stderr.
 
@@ -97,9 +97,9 @@ def export_gt(
     folder = shards.parts_folder(out)
     pieces = shards.plan(folder, source, frames.frames)
     shards.open_folder(folder, pieces)
-    tally = _Tally(len(frames.frames), quiet=quiet)
-    with tally:
-        _write(out, _header(dataset, frames, source), _parts(source, pieces, jobs or _cores(), tally))
+    tally = _Tally()
+    with contextlib.closing(_parts(source, pieces, jobs or -1, tally, quiet=quiet)) as parts:
+        write_hdf5(out, _header(dataset, frames, source), parts)
     shards.close_folder(folder, pieces)
     if npz is not None:
         truth = read_hdf5(out)
@@ -108,11 +108,6 @@ def export_gt(
         out=out, split=frames.name, frames=len(frames.frames), points=tally.points, bytes=out.stat().st_size,
         seconds=time.perf_counter() - started, resumed=tally.resumed, without_intrinsics=tally.without_intrinsics,
     )  # fmt: skip
-
-
-def _write(out: Path, header: Header, parts: Generator[Part, None, None]) -> None:
-    with contextlib.closing(parts):
-        write_hdf5(out, header, parts)
 
 
 def _header(dataset: str, split: Split, source: Source) -> Header:
@@ -135,7 +130,7 @@ def _check_outputs(out: Path, npz: Path | None) -> None:
         raise DatasetError(f"{out}: --out and --npz name the same file; choose two names")
 
 
-def _parts(source: Source, pieces: list[shards.Shard], jobs: int, tally: _Tally) -> Generator[Part, None, None]:
+def _parts(source: Source, pieces: list[shards.Shard], jobs: int, tally: _Tally, *, quiet: bool) -> Generator[Part, None, None]:
     """The Parts in order while workers make the next ones; a worker writes its shard and returns only a flag."""
     from joblib import Parallel, delayed
 
@@ -143,47 +138,33 @@ def _parts(source: Source, pieces: list[shards.Shard], jobs: int, tally: _Tally)
     parallel = Parallel(n_jobs=jobs, prefer="threads", return_as="generator", pre_dispatch="all")
     tasks = parallel(delayed(shards.make)(source, piece) for piece in pieces)
     made = cast("Generator[bool, None, None]", tasks)
-    try:
-        for piece, new in zip(pieces, made, strict=True):
-            part = shards.read(piece)
-            tally.add(part, new=new)
-            yield part
-    finally:
-        # Stopped halfway, joblib warns that its work was in vain; the pieces it made are kept.
-        with warnings.catch_warnings(action="ignore", category=UserWarning):
-            made.close()
+    total = sum(len(piece.frames) for piece in pieces)
+    with Progress("export_gt", unit="frame", quiet=quiet) as report:
+        try:
+            report(0, total)
+            for piece, new in zip(pieces, made, strict=True):
+                part = shards.read(piece)
+                tally.add(part, new=new)
+                report(tally.frames, total)
+                yield part
+        finally:
+            # Stopped halfway, joblib warns that its work was in vain; the pieces it made are kept.
+            with warnings.catch_warnings(action="ignore", category=UserWarning):
+                made.close()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
+@dataclass
 class _Tally:
-    """Counts what was exported and shows it: a bar on a terminal, else a line at most every ten seconds."""
+    """Counts of what was exported."""
 
-    def __init__(self, frames: int, *, quiet: bool) -> None:
-        from tqdm import tqdm
-
-        self.frames, self.done, self.points, self.resumed, self.without_intrinsics = frames, 0, 0, 0, 0
-        self.bar = tqdm(total=frames, unit="frame", desc="export_gt", disable=True if quiet else None)
-        self.lines = self.bar.disable and not quiet
-        self.started = self.said = time.monotonic()
-
-    def __enter__(self) -> _Tally:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.bar.close()
+    frames: int = 0
+    points: int = 0
+    resumed: int = 0
+    without_intrinsics: int = 0
 
     def add(self, part: Part, *, new: bool) -> None:
         n = len(part.shape)
-        self.done += n
+        self.frames += n
         self.points += len(part.data)
         self.resumed += 0 if new else n
-        self.without_intrinsics += int((part.K != part.K).any(axis=(1, 2)).sum())
-        self.bar.update(n)
-        now = time.monotonic()
-        if self.lines and now - self.said > LINE_EVERY_S:
-            self.said = now
-            left = (now - self.started) / self.done * (self.frames - self.done)
-            print(f"export_gt: {self.done} of {self.frames} frames, about {left:.0f} s left", file=sys.stderr)
+        self.without_intrinsics += int(np.isnan(part.K).any(axis=(1, 2)).sum())

@@ -14,21 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.errors import DatasetError
+from benchmark.io.png import read_png16
 from benchmark.splits import Frame
-from datasets_prep.images import read_png16
 from datasets_prep.kitti_raw import (
     AGAIN,
-    CAMERAS,
     Matrix,
     calibration_path,
+    check_camera,
     check_size,
     date_of,
     entry,
-    load_K,
-    read_text,
+    read_K,
+    read_numbers,
 )
 
-METRES_PER_UNIT = 1 / 256
 # `2011_09_26_drive_0002_sync_groundtruth_depth_0000000005_image_02.png`, and `_image_`, `_velodyne_raw_` likewise.
 SELECTED = re.compile(
     r"(?P<drive>\d{4}_\d{2}_\d{2}_drive_\d{4}_sync)_groundtruth_depth_(?P<number>\d{10})_(?P<camera>image_0\d)"
@@ -51,9 +50,7 @@ def candidates(root: Path, frame: Frame, kind: str = "groundtruth") -> tuple[Pat
     `kind` is `groundtruth` (annotated) or `velodyne_raw` (one scan, as distributed with it).
     """
     date = date_of(frame.drive)
-    if frame.camera not in CAMERAS:
-        raise DatasetError(f"{frame.drive} frame {frame.number}: unknown camera {frame.camera!r}; known: {', '.join(CAMERAS)}")
-    tail = Path(frame.drive) / "proj_depth" / kind / frame.camera / f"{frame.number:010d}.png"
+    tail = Path(frame.drive) / "proj_depth" / kind / check_camera(frame) / f"{frame.number:010d}.png"
     heads = (Path("train"), Path("val"), Path(), Path(date), Path("depth_benchmark") / date)
     return tuple(root / head / tail for head in heads)
 
@@ -66,28 +63,37 @@ def annotated_path(root: Path, frame: Frame) -> Path:
 
 
 def read_annotated(path: Path) -> npt.NDArray[np.uint16]:
-    """Annotated depth (H, W) uint16, METRES_PER_UNIT metres a unit, 0 where there is none."""
-    return read_png16(path)
+    """Annotated depth (H, W) uint16, 1/256 metres a unit, 0 where there is none."""
+    try:
+        return read_png16(path, DatasetError)
+    except DatasetError as problem:
+        raise DatasetError(f"{problem}; {AGAIN}") from problem
+    except OSError as problem:
+        raise DatasetError(f"{path}: the depth map cannot be read ({problem}); {AGAIN}") from problem
 
 
 def load_annotated(root: Path, frame: Frame) -> npt.NDArray[np.uint16]:
-    """The annotated map of a frame, held to the size of its day."""
+    """The annotated map (H, W) uint16 of a frame, held to the size of its day."""
     path = annotated_path(root, frame)
     depth = read_annotated(path)
     check_size(date_of(frame.drive), depth.shape, path=path)
     return depth
 
 
+def find_calibration(root: Path, frame: Frame) -> Path | None:
+    """KITTI raw's `calib_cam_to_cam.txt` of a frame's day beside the maps; None where it is not there."""
+    beside = (root, root.parent / "kitti_raw", root.parent.parent / "kitti_raw")
+    paths = (calibration_path(raw, date_of(frame.drive), "cam_to_cam") for raw in beside)
+    return next((path for path in paths if path.is_file()), None)
+
+
 def find_K(root: Path, frame: Frame) -> Matrix:
-    """Intrinsics (3, 3) from KITTI raw's calibration beside the maps; NaN where it is not there.
+    """Intrinsics (3, 3) in pixels from KITTI raw's calibration beside the maps; NaN where it is not there.
 
     The annotated depth comes without calibration and scoring depth needs none; point clouds do and refuse NaN.
     """
-    date = date_of(frame.drive)
-    for raw in (root, root.parent / "kitti_raw", root.parent.parent / "kitti_raw"):
-        if calibration_path(raw, date, "cam_to_cam").is_file():
-            return load_K(raw, date, frame.camera)
-    return np.full((3, 3), np.nan)
+    path = find_calibration(root, frame)
+    return np.full((3, 3), np.nan) if path is None else read_K(path, frame.camera)
 
 
 def selection(root: Path) -> tuple[SelectedFrame, ...]:
@@ -124,16 +130,11 @@ def _selected(base: Path, path: Path) -> SelectedFrame:
 
 def read_selection_K(path: Path) -> Matrix:
     """Intrinsics (3, 3) of a cropped frame of the selection: nine numbers, row by row."""
-    words = read_text(path).split()
-    try:
-        values = np.array([float(word) for word in words])
-    except ValueError as error:
-        raise DatasetError(f"{path}: intrinsics hold what is no number ({error}); {AGAIN}") from error
-    return entry({"intrinsics": values}, "intrinsics", (3, 3), path=path)
+    return entry({"intrinsics": read_numbers(path)}, "intrinsics", (3, 3), path=path)
 
 
 def load_selected(selected: SelectedFrame) -> npt.NDArray[np.uint16]:
-    """The cropped annotated map of a selected frame, held to 352x1216."""
+    """The cropped annotated map (352, 1216) uint16 of a selected frame."""
     depth = read_annotated(selected.depth)
     if depth.shape != SELECTION_SIZE:
         raise DatasetError(f"{selected.depth}: {depth.shape[0]}x{depth.shape[1]} pixels, expected 352x1216; {AGAIN}")

@@ -21,6 +21,7 @@ from benchmark.splits import Frame
 Matrix = npt.NDArray[np.float64]
 
 CAMERAS = ("image_00", "image_01", "image_02", "image_03")
+POINT_BYTES = 16  # x, y, z, reflectance as float32
 DRIVE = re.compile(r"(?P<date>\d{4}_\d{2}_\d{2})_drive_\d{4}_[a-z]+")
 AGAIN = "fetch its archive again (`depthbench datasets verify --data DIR --split SPLIT` names it)"
 
@@ -40,7 +41,8 @@ def date_of(drive: str) -> str:
     return match["date"]
 
 
-def _camera(frame: Frame) -> str:
+def check_camera(frame: Frame) -> str:
+    """The camera of a frame; DatasetError when KITTI raw has no such camera (a path, an odometry `image_2`)."""
     if frame.camera not in CAMERAS:
         raise DatasetError(f"{frame.drive} frame {frame.number}: unknown camera {frame.camera!r}; known: {', '.join(CAMERAS)}")
     return frame.camera
@@ -53,7 +55,7 @@ def drive_folder(root: Path, drive: str) -> Path:
 
 def image_path(root: Path, frame: Frame) -> Path:
     """The rectified image: `.png` as distributed, `.jpg` as the field converts it, or the `.png` name if neither is."""
-    stem = drive_folder(root, frame.drive) / _camera(frame) / "data" / f"{frame.number:010d}"
+    stem = drive_folder(root, frame.drive) / check_camera(frame) / "data" / f"{frame.number:010d}"
     jpg = stem.with_suffix(".jpg")
     return jpg if jpg.is_file() and not stem.with_suffix(".png").is_file() else stem.with_suffix(".png")
 
@@ -87,11 +89,19 @@ def frame_numbers(folder: Path) -> tuple[int, ...]:
 
 
 def read_text(path: Path) -> str:
-    """A text file of the data set."""
+    """The text (ASCII) of a calibration, packet or time stamp file."""
     try:
         return path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read as text ({error}); {AGAIN}") from error
+
+
+def read_numbers(path: Path) -> Matrix:
+    """Every number of a text file (n,) float64, in reading order; DatasetError names a word that is none."""
+    try:
+        return np.array([float(word) for word in read_text(path).split()])
+    except ValueError as error:
+        raise DatasetError(f"{path}: holds what is no number ({error}); {AGAIN}") from error
 
 
 def read_calibration(path: Path) -> dict[str, Matrix]:
@@ -142,7 +152,10 @@ class Calibration:
     def projection(self, camera: str) -> Matrix:
         """P_rect (3, 4) of a camera."""
         if camera not in self.P_rect:
-            raise DatasetError(f"{self.date}: the calibration has no {camera}; found: {', '.join(self.P_rect)}")
+            raise DatasetError(
+                f"{self.date}: the calibration has no {camera}; found: {', '.join(self.P_rect) or 'none'}. Choose one of "
+                f"these with --camera, or {AGAIN}"
+            )
         return self.P_rect[camera]
 
     def K(self, camera: str) -> Matrix:
@@ -180,9 +193,8 @@ def load_calibration(root: Path, date: str) -> Calibration:
     )
 
 
-def load_K(root: Path, date: str, camera: str) -> Matrix:
-    """Intrinsics (3, 3) in pixels from `calib_cam_to_cam.txt` alone."""
-    path = calibration_path(root, date, "cam_to_cam")
+def read_K(path: Path, camera: str) -> Matrix:
+    """Intrinsics (3, 3) of a rectified camera in pixels from `calib_cam_to_cam.txt` alone."""
     return entry(read_calibration(path), f"P_rect_{camera[-2:]}", (3, 4), path=path)[:, :3].copy()
 
 
@@ -235,11 +247,11 @@ def read_velodyne(path: Path, *, buffer: npt.NDArray[np.uint8] | None = None) ->
             raw = raw[: file.readinto(raw.data)]
     except OSError as error:
         raise DatasetError(f"{path}: the LiDAR scan cannot be read ({error}); {AGAIN}") from error
-    if not len(raw) or len(raw) % 16:
+    if not len(raw) or len(raw) % POINT_BYTES:
         kind = "truncated" if len(raw) else "empty"
         raise DatasetError(
-            f"{path}: the LiDAR scan is {kind}: {len(raw)} bytes, expected a positive multiple of 16 (four float32 a "
-            f"point); {AGAIN}"
+            f"{path}: the LiDAR scan is {kind}: {len(raw)} bytes, expected a positive multiple of {POINT_BYTES} (four "
+            f"float32 a point); {AGAIN}"
         )
     scan = raw.view("<f4").reshape(-1, 4)
     if not np.isfinite(scan).all():
@@ -248,9 +260,9 @@ def read_velodyne(path: Path, *, buffer: npt.NDArray[np.uint8] | None = None) ->
 
 
 def read_timestamps(path: Path) -> npt.NDArray[np.datetime64]:
-    """Time stamps (n,) as datetime64[ns]; line i belongs to frame number i, also where files have holes."""
-    lines = read_text(path).split("\n")
+    """Time stamps (n,) as datetime64[ns]; line i belongs to frame number i, also where files have holes (NaT: empty line)."""
+    lines = read_text(path).rstrip().splitlines()
     try:
-        return np.array([line.strip() for line in lines if line.strip()], "datetime64[ns]")
+        return np.array([line.strip() for line in lines], "datetime64[ns]")
     except ValueError as error:
         raise DatasetError(f"{path}: not a list of time stamps ({error}); {AGAIN}") from error

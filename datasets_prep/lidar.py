@@ -57,20 +57,23 @@ def project_scan(
     if not (height >= 1 and 2 <= width <= np.iinfo(np.uint16).max):
         raise ValueError(f"a map of {height}x{width} pixels: the height is at least 1, the width 2 to 65535")
     use_x, reference = FORWARD_X[depth], COLLISION[collision]
-    grid = _empty_grid(height, width)
+    grids = _empty_grids()
+    # Taken out while it is in use: one that an interrupt left half written is never seen again.
+    grid = grids.pop(shape, None)
+    if grid is None:
+        grid = np.full(shape, np.inf, np.float32)
     hits, top = _scatter(points, np.ascontiguousarray(M_image_lidar, np.float64), use_x, reference, grid)
     row_count = np.zeros(height, np.int64)
     indices, data = np.empty(hits, np.uint16), np.empty(hits, np.float32)
     kept = _gather(grid, top, row_count, indices, data)
+    grids[shape] = grid
     return SparseMap(row_count, indices[:kept], data[:kept])
 
 
-def _empty_grid(height: int, width: int) -> npt.NDArray[np.float32]:
-    # One grid a thread, kept between scans: `_gather` leaves it empty (inf) again, so nothing is cleared twice.
+def _empty_grids() -> dict[tuple[int, int], npt.NDArray[np.float32]]:
+    # One grid a thread and size, kept between scans: `_gather` leaves it empty (inf) again, so nothing is cleared twice.
     grids: dict[tuple[int, int], npt.NDArray[np.float32]] = _LOCAL.__dict__.setdefault("grids", {})
-    if (height, width) not in grids:
-        grids[height, width] = np.full((height, width), np.inf, np.float32)
-    return grids[height, width]
+    return grids
 
 
 @kernel()

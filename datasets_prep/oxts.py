@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.errors import DatasetError
-from datasets_prep.kitti_raw import AGAIN, read_text
+from datasets_prep.kitti_raw import AGAIN, read_numbers
 
 Matrix = npt.NDArray[np.float64]
 
@@ -22,11 +22,7 @@ EARTH_RADIUS_M = 6378137.0
 
 def read_oxts(path: Path) -> Matrix:
     """One GPS/IMU packet: the 30 values of OXTS_FIELDS, degrees, metres, radians and metres per second, float64."""
-    words = read_text(path).split()
-    try:
-        values = np.array([float(word) for word in words])
-    except ValueError as error:
-        raise DatasetError(f"{path}: a GPS/IMU packet holds what is no number ({error}); {AGAIN}") from error
+    values = read_numbers(path)
     if len(values) != len(OXTS_FIELDS) or not np.isfinite(values).all():
         raise DatasetError(f"{path}: {len(values)} values, expected {len(OXTS_FIELDS)} finite ones; {AGAIN}")
     return values

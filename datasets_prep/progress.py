@@ -1,4 +1,4 @@
-"""Progress of a transfer on stderr: a bar with rate and remaining time on a terminal, plain lines elsewhere."""
+"""Progress of long work on stderr: a bar with rate and remaining time on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ LINE_EVERY_S = 10.0
 
 
 class Progress:
-    """Call it with (bytes done, bytes in all or None); use it as a context manager, so that the bar is closed."""
+    """Call it with (units done, units in all or None); use it as a context manager, so that the bar is closed."""
 
-    def __init__(self, label: str, *, line_every_s: float = LINE_EVERY_S) -> None:
+    def __init__(self, label: str, *, unit: str = "B", quiet: bool = False) -> None:
         self._label = label
-        self._line_every_s = line_every_s
+        self._unit = unit
+        self._quiet = quiet
         self._bar: tqdm[NoReturn] | None = None
         self._first: tuple[float, int] | None = None
         self._last_line = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:
         """Show the state; `done` may fall when a transfer begins anew."""
+        if self._quiet:
+            return
         if self._first is None or done < self._first[1]:
             self._first = (time.monotonic(), done)
         if not sys.stderr.isatty():
             self._line(done, total)
             return
         if self._bar is None:
-            self._bar = tqdm(desc=self._label, total=total, initial=done, unit="B", unit_scale=True, file=sys.stderr)
+            self._bar = tqdm(
+                desc=self._label, total=total, initial=done, unit=self._unit, unit_scale=self._unit == "B", file=sys.stderr
+            )
         self._bar.total = total
         if done >= self._bar.n:
             self._bar.update(done - self._bar.n)
@@ -47,13 +52,15 @@ class Progress:
 
     def _line(self, done: int, total: int | None) -> None:
         now = time.monotonic()
-        if self._first is None or now - self._last_line < self._line_every_s:
+        if self._first is None or now - self._last_line < LINE_EVERY_S:
             return
         self._last_line = now
         rate = (done - self._first[1]) / max(now - self._first[0], 1e-9)
-        share = f" of {megabytes(total)} ({done / total:.0%})" if total else ""
+        size, digits, unit = (1e6, 1, "MB") if self._unit == "B" else (1.0, 0, f"{self._unit}s")
+        whole = f" of {total / size:.{digits}f}" if total else ""
+        share = f" ({done / total:.0%})" if total else ""
         rest = f", {(total - done) / rate:.0f} s left" if total and rate else ""
-        say(f"{self._label}: {megabytes(done)}{share}, {rate / 1e6:.1f} MB/s{rest}")
+        say(f"{self._label}: {done / size:.{digits}f}{whole} {unit}{share}, {rate / size:.1f} {unit}/s{rest}")
 
 
 def say(line: str) -> None:

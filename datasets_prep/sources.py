@@ -1,6 +1,7 @@
 """Where the ground truth of a split comes from: one frozen source per data set, which turns frames into a Part.
 
-A source can be sent to another process or machine: it holds paths and calibrations, no open file.
+A source can be sent to another process or machine: it holds paths and calibrations, no open file. `files` names all that
+is read for one frame, the depth first: a shard is made again when any of them changes.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +35,9 @@ class RawSource:
     collision: str
     data_scale: float | None = None
 
-    def path(self, frame: Frame) -> Path:
-        """The scan of a frame."""
-        return kitti_raw.velodyne_path(self.root, frame)
+    def files(self, frame: Frame) -> tuple[Path, ...]:
+        """The scan of a frame; the calibrations are in memory."""
+        return (kitti_raw.velodyne_path(self.root, frame),)
 
     def part(self, frames: Sequence[Frame]) -> Part:
         """Project the scans of consecutive frames."""
@@ -45,7 +47,7 @@ class RawSource:
         buffer = np.empty(SCAN_BYTES, np.uint8)
         for frame in frames:
             calibration = self.calibrations[kitti_raw.date_of(frame.drive)]
-            scan = kitti_raw.read_velodyne(self.path(frame), buffer=buffer)
+            scan = kitti_raw.read_velodyne(kitti_raw.velodyne_path(self.root, frame), buffer=buffer)
             M = calibration.M_image_lidar(frame.camera)
             shape = calibration.shape
             maps.append(project_scan(scan, M, shape=shape, depth=self.depth_kind, collision=self.collision))
@@ -68,9 +70,9 @@ class AnnotatedSource:
     depth_kind: str = "annotated_png"
     data_scale: float | None = PNG_SCALE
 
-    def path(self, frame: Frame) -> Path:
-        """The annotated map of a frame."""
-        return kitti_depth.annotated_path(self.root, frame)
+    def files(self, frame: Frame) -> tuple[Path, ...]:
+        """The annotated map of a frame, and the calibration beside it where there is one."""
+        return _with_calibration(kitti_depth.annotated_path(self.root, frame), self.root, frame)
 
     def part(self, frames: Sequence[Frame]) -> Part:
         """Read the maps of consecutive frames."""
@@ -86,9 +88,9 @@ class PacknetSource:
     depth_kind: str = "camera_z"
     data_scale: float | None = None
 
-    def path(self, frame: Frame) -> Path:
-        """The map of a frame."""
-        return packnet_maps.map_path(self.root, frame)
+    def files(self, frame: Frame) -> tuple[Path, ...]:
+        """The map of a frame, and the calibration beside it where there is one."""
+        return _with_calibration(packnet_maps.map_path(self.root, frame), self.root, frame)
 
     def part(self, frames: Sequence[Frame]) -> Part:
         """Read the maps of consecutive frames."""
@@ -104,15 +106,20 @@ class SelectionSource:
     depth_kind: str = "annotated_png"
     data_scale: float | None = PNG_SCALE
 
-    def path(self, frame: Frame) -> Path:
-        """The cropped map of a frame."""
-        return self.selected[frame].depth
+    def files(self, frame: Frame) -> tuple[Path, ...]:
+        """The cropped map of a frame and its intrinsics."""
+        return self.selected[frame].depth, self.selected[frame].intrinsics
 
     def part(self, frames: Sequence[Frame]) -> Part:
         """Read the maps of consecutive frames."""
         chosen = [self.selected[frame] for frame in frames]
         K = np.stack([kitti_depth.read_selection_K(one.intrinsics) for one in chosen])
         return sparsify([kitti_depth.load_selected(one) for one in chosen], K)
+
+
+def _with_calibration(depth: Path, root: Path, frame: Frame) -> tuple[Path, ...]:
+    calibration = kitti_depth.find_calibration(root, frame)
+    return (depth,) if calibration is None else (depth, calibration)
 
 
 Source = RawSource | AnnotatedSource | PacknetSource | SelectionSource
@@ -135,15 +142,16 @@ def find_split(dataset: str, root: Path, split: str | None, camera: str | None) 
     found = _selection_split(root) if listed else resolve_split(name)
     if camera is not None:
         found = _with_camera(found, camera)
-    for drive in found.drives:
-        if found.dataset not in {dataset, "kitti_raw"}:
-            raise DatasetError(
-                f"{name}: a list of {found.dataset}, its first drive is {drive!r}; {dataset} has no ground truth for "
-                "it. Choose a list of KITTI raw frames, such as kitti_eigen/test"
-            )
-        if drive == "image":
-            raise DatasetError(f"{name}: the test images of the depth benchmark are anonymous, their depth is not published")
-        kitti_raw.date_of(drive)
+    if found.dataset not in {dataset, "kitti_raw"}:
+        raise DatasetError(
+            f"{name}: a list of {found.dataset}, its first drive is {found.drives[0]!r}; {dataset} has no ground truth for "
+            "it. Choose a list of KITTI raw frames, such as kitti_eigen/test"
+        )
+    if "image" in found.drives:
+        raise DatasetError(
+            f"{name}: the test images of the depth benchmark are anonymous, their depth is not published. Choose another "
+            "list, such as kitti_eigen_benchmark/test"
+        )
     return found
 
 
@@ -191,13 +199,14 @@ def open_source(dataset: str, root: Path, split: Split, *, depth: str | None, co
     if dataset == "kitti_raw":
         return _raw_source(root, split, kind, collision)
     source = AnnotatedSource(root) if dataset == "kitti_depth" else PacknetSource(root)
-    require_files(split, source.path, what="depth map", root=root, dataset=dataset)
+    require_files(split, lambda frame: source.files(frame)[0], what="depth map", root=root, dataset=dataset)
     return source
 
 
 def _raw_source(root: Path, split: Split, kind: str, collision: str) -> RawSource:
     # The scans first: where nothing is there, their count says more than the first calibration that is missing.
-    require_files(split, RawSource(root, {}, kind, collision).path, what="LiDAR scan", root=root, dataset="kitti_raw")
+    scan = partial(kitti_raw.velodyne_path, root)
+    require_files(split, scan, what="LiDAR scan", root=root, dataset="kitti_raw")
     dates = sorted({kitti_raw.date_of(drive) for drive in split.drives})
     return RawSource(root, {date: kitti_raw.load_calibration(root, date) for date in dates}, kind, collision)
 
@@ -219,7 +228,7 @@ def require_files(split: Split, path_of: Callable[[Frame], Path], *, what: str, 
 
 def _where_to_get(dataset: str, root: Path, split: Split) -> str:
     if dataset == "packnet_kitti":
-        return "PackNet-SfM's archive KITTI_raw_velodyne.tar.gz holds the maps; unpack it over the tree of KITTI raw"
+        return packnet_maps.OBTAIN
     name = split.source if split.role == "custom" else split.name.partition("@")[0]
     return f"`depthbench datasets verify --dataset {dataset} --data {root} --split {name}` names their archives"
 

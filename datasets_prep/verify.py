@@ -12,11 +12,10 @@ from benchmark.errors import DatasetError
 from benchmark.splits import Frame, Split
 from datasets_prep import kitti_depth, kitti_raw
 from datasets_prep.archives import WITHDRAWN, archive_of, calibration_archive, raw_drives, raw_frames
+from datasets_prep.images import jpeg_ends
 
 TAIL = 12  # the PNG end chunk: length 0, its name, its CRC
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-JPG_END = b"\xff\xd9"
-POINT_BYTES = 16  # x, y, z, reflectance as float32
 
 # The recorder lost the scans 177 to 180.
 NO_SCANS = tuple(f"2011_09_26/2011_09_26_drive_0009_sync/velodyne_points/data/{number:010d}" for number in range(177, 181))
@@ -168,7 +167,7 @@ def wholeness(path: Path) -> str:
             if not stat.S_ISREG(info.st_mode):
                 return "missing"
             if path.suffix == ".bin":
-                return "truncated" if info.st_size == 0 or info.st_size % POINT_BYTES else "found"
+                return "truncated" if info.st_size == 0 or info.st_size % kitti_raw.POINT_BYTES else "found"
             file.seek(max(0, info.st_size - TAIL))
             return "found" if _ends_well(path.suffix, file.read(TAIL)) else "truncated"
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -184,7 +183,7 @@ def _ends_well(suffix: str, tail: bytes) -> bool:
     if suffix == ".png":
         return tail == PNG_END
     if suffix in (".jpg", ".jpeg"):
-        return tail.endswith(JPG_END)
+        return jpeg_ends(tail)
     return bool(tail.strip())
 
 

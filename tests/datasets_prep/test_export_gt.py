@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -90,6 +91,19 @@ def test_bytes_depend_neither_on_threads_nor_on_where_the_data_set_is_named(raw_
     export_gt("kitti_raw", raw_tree / "kitti_raw", str(raw_tree / "list.txt"), tmp_path / "c.h5", quiet=True)
     contents = {(tmp_path / f"{name}.h5").read_bytes() for name in "abc"}
     assert len(contents) == 1
+
+
+def test_processes_make_the_same_bytes_and_the_same_errors(tmp_path, monkeypatch):
+    """What a task takes and gives can be pickled, as a cluster needs it."""
+    data = own_tree(tmp_path)
+    export(data, tmp_path / "threads.h5")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    with joblib.parallel_config("loky"):
+        export(data, tmp_path / "processes.h5", jobs=2)
+        kitti_raw.velodyne_path(data / "kitti_raw", Frame(DRIVE, "image_02", 77)).write_bytes(b"x")
+        with pytest.raises(DatasetError, match=r"0000000077\.bin: the LiDAR scan is truncated"):
+            export(data, tmp_path / "broken.h5", jobs=2)
+    assert (tmp_path / "processes.h5").read_bytes() == (tmp_path / "threads.h5").read_bytes()
 
 
 def test_data_from_the_environment(raw_tree, tmp_path, monkeypatch):
@@ -305,8 +319,24 @@ def test_annotated_depth_stays_uint16(tmp_path):
     write_calibration(tmp_path / "kitti_raw")
     assert export_gt("kitti_depth", tmp_path, str(names), tmp_path / "gt.h5", quiet=True).without_intrinsics == 0
     (root / "val" / DRIVE / "proj_depth/groundtruth/image_02/0000000009.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(DatasetError, match=r"0000000009\.png: the PNG is truncated"):
+    with pytest.raises(DatasetError, match=r"0000000009\.png: the PNG does not begin.*fetch its archive again"):
         export_gt("kitti_depth", tmp_path, str(names), tmp_path / "again.h5", quiet=True)
+
+
+def test_pieces_made_before_the_calibration_came_are_not_used(tmp_path):
+    names, root = write_list(tmp_path / "list.txt", list(range(20))), tmp_path / "kitti_depth"
+    paths = [root / "train" / DRIVE / f"proj_depth/groundtruth/image_02/{n:010d}.png" for n in range(20)]
+    for n, path in enumerate(paths):
+        write_annotated(path, n)
+    raw = paths[-1].read_bytes()
+    paths[-1].write_bytes(raw[:-5])
+    with pytest.raises(DatasetError, match="cut short"):
+        export_gt("kitti_depth", tmp_path, str(names), tmp_path / "gt.h5", quiet=True, jobs=1)
+    assert len(list(shards.parts_folder(tmp_path / "gt.h5").iterdir())) == 1
+    paths[-1].write_bytes(raw)
+    write_calibration(tmp_path / "kitti_raw")
+    made = export_gt("kitti_depth", tmp_path, str(names), tmp_path / "gt.h5", quiet=True)
+    assert (made.resumed, made.without_intrinsics) == (0, 0)
 
 
 def test_selection_of_the_devkit(tmp_path):
@@ -338,10 +368,10 @@ def test_packnet_maps(tmp_path):
 
 
 def test_progress_is_plain_lines_away_from_a_terminal(raw_tree, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("datasets_prep.export_gt.LINE_EVERY_S", -1.0)
+    monkeypatch.setattr("datasets_prep.progress.LINE_EVERY_S", -1.0)
     export_gt("kitti_raw", raw_tree, str(raw_tree / "list.txt"), tmp_path / "gt.h5")
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(",")[0] for line in lines] == [f"export_gt: {n} of 39 frames" for n in (16, 32, 39)]
+    assert [line.split(" (")[0] for line in lines] == [f"export_gt: {n} of 39 frames" for n in (0, 16, 32, 39)]
     export(raw_tree, tmp_path / "gt.h5")
     assert capsys.readouterr().err == ""
 

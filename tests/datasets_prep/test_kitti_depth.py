@@ -1,11 +1,13 @@
 import hashlib
 import json
 
+import cv2
 import numpy as np
 import pytest
 from kitti_tree import DATE, DRIVE, SHAPE, write_annotated, write_calibration
 
 from benchmark.errors import DatasetError
+from benchmark.io.ground_truth import PNG_SCALE
 from benchmark.splits import Frame
 from datasets_prep import kitti_depth
 
@@ -22,7 +24,7 @@ def test_real_maps_are_exact(real_data):
         frame = Frame(drive, camera, int(number))
         assert kitti_depth.annotated_path(real_data / "kitti_depth", frame) == real_data / "kitti_depth" / name
         depth = kitti_depth.load_annotated(real_data / "kitti_depth", frame)
-        metres = depth.astype(np.float32) * np.float32(kitti_depth.METRES_PER_UNIT)
+        metres = depth.astype(np.float32) * np.float32(PNG_SCALE)
         assert np.count_nonzero(depth) == expected["n_valid"]
         assert hashlib.sha256(depth.astype("<u2")).hexdigest() == expected["sha256_uint16_LE"], name
         assert hashlib.sha256(metres).hexdigest() == expected["sha256_float32_depth"], name
@@ -47,6 +49,25 @@ def test_size_of_a_known_day(tmp_path):
     write_annotated(kitti_depth.annotated_path(tmp_path, frame), 0, shape=(352, 1216))
     with pytest.raises(DatasetError, match=r"352x1216 .* expected 375x1242, the size of 2011_09_26"):
         kitti_depth.load_annotated(tmp_path, frame)
+
+
+def test_bad_maps_are_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "a.png"
+    write_annotated(path, 0)
+    raw = path.read_bytes()
+    flipped = bytearray(raw)
+    flipped[len(raw) // 2] ^= 1
+    grey = cv2.imencode(".png", np.zeros(SHAPE, np.uint8))[1].tobytes()
+    for content, problem in [
+        (bytes(flipped), "b'IDAT' chunk does not fit"),
+        (raw[:-9], "cut short"),
+        (grey, "8 bits and colour type 0; expected a 16-bit image"),
+        (None, "No such file"),
+    ]:
+        path.unlink() if content is None else path.write_bytes(content)
+        with pytest.raises(DatasetError, match=rf"a\.png.*{problem}.*fetch its archive again") as caught:
+            kitti_depth.read_annotated(path)
+        assert "\n" not in str(caught.value)
 
 
 def test_intrinsics_come_from_kitti_raw_beside_the_maps(tmp_path):

@@ -124,6 +124,8 @@ def test_timestamps(tmp_path):
     path.write_text("2011-09-26 13:02:25.964389445\n2011-09-26 13:02:26.074347616\n\n")
     found = kitti_raw.read_timestamps(path)
     assert np.diff(found).astype(int).tolist() == [109958171]
+    path.write_text("2011-09-26 13:02:25.964389445\n\n2011-09-26 13:02:26.074347616\n")
+    assert np.isnat(kitti_raw.read_timestamps(path)).tolist() == [False, True, False]
     path.write_text("yesterday\n")
     with pytest.raises(DatasetError, match="not a list of time stamps"):
         kitti_raw.read_timestamps(path)
@@ -156,7 +158,7 @@ def test_real_intrinsics_of_the_five_days(real_data):
         "2011_10_03": (718.8560, 607.1928, 185.2157),
     }
     for date, (f, cx, cy) in expected.items():
-        K = kitti_raw.load_K(real_data / "kitti_raw", date, "image_02")
+        K = kitti_raw.read_K(kitti_raw.calibration_path(real_data / "kitti_raw", date, "cam_to_cam"), "image_02")
         assert np.abs(K - [[f, 0, cx], [0, f, cy], [0, 0, 1]]).max() < 1e-4
         path = kitti_raw.calibration_path(real_data / "kitti_raw", date, "cam_to_cam")
         size = kitti_raw.read_calibration(path)["S_rect_02"][::-1]

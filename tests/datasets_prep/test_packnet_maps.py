@@ -29,14 +29,14 @@ def test_map_is_read_as_it_is(tmp_path, path, save):
 
 def test_other_keys_types_and_ranks(path):
     for arrays, problem in [
-        ({"depth": np.zeros(SHAPE, np.float32)}, r"no array 'velodyne_depth'; found: depth\.npy"),
-        ({"velodyne_depth": np.zeros(SHAPE, np.uint16)}, r"is uint16 \(24, 32\)"),
-        ({"velodyne_depth": np.zeros((1, *SHAPE), np.float32)}, r"is float32 \(1, 24, 32\)"),
-        ({"velodyne_depth": np.array([{}], object)}, r"is object \(1,\)"),
+        ({"depth": np.zeros(SHAPE, np.float32)}, "holds the array depth; expected velodyne_depth"),
+        ({"velodyne_depth": np.zeros(SHAPE, np.uint16)}, r"holds uint16 \(24, 32\)"),
+        ({"velodyne_depth": np.zeros((1, *SHAPE), np.float32)}, r"holds float32 \(1, 24, 32\)"),
+        ({"velodyne_depth": np.array([{}], object)}, r"holds object \(1,\)"),
         ({"velodyne_depth": np.full(SHAPE, np.nan, np.float32)}, "holds NaN"),
     ]:
         np.savez(path, **arrays)
-        with pytest.raises(DatasetError, match=problem):
+        with pytest.raises(DatasetError, match=rf"{problem}.*KITTI_raw_velodyne\.tar\.gz"):
             packnet_maps.read_map(path)
 
 
@@ -56,5 +56,5 @@ def test_header_that_declares_more_memory_than_there_is(path):
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**6, 10**6)})
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("velodyne_depth.npy", header.getvalue())
-    with pytest.raises(DatasetError, match=r"is float32 \(1000000, 1000000\), expected float32 \(H, W\) of at most 16384"):
+    with pytest.raises(DatasetError, match=r"holds float32 \(1000000, 1000000\); expected float32 or float64 \(H, W\)"):
         packnet_maps.read_map(path)

@@ -13,16 +13,29 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_plain_lines_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("a.zip", line_every_s=0.0) as report:
+def test_plain_lines_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("datasets_prep.progress.LINE_EVERY_S", 0.0)
+    with Progress("a.zip") as report:
         report(1_000_000, 4_000_000)
         report(3_000_000, 4_000_000)
         report(3_500_000, None)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("a.zip: 1.0 MB of 4.0 MB (25%), 0.0 MB/s")
-    assert lines[1].startswith("a.zip: 3.0 MB of 4.0 MB (75%), ")
+    assert lines[0].startswith("a.zip: 1.0 of 4.0 MB (25%), 0.0 MB/s")
+    assert lines[1].startswith("a.zip: 3.0 of 4.0 MB (75%), ")
     assert lines[1].endswith(" s left")
     assert lines[2].startswith("a.zip: 3.5 MB, ")
+
+
+def test_other_units_are_counted_one_by_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("datasets_prep.progress.LINE_EVERY_S", 0.0)
+    with Progress("export_gt", unit="frame") as report, Progress("quiet", unit="frame", quiet=True) as silent:
+        report(0, 40)
+        report(16, 40)
+        silent(16, 40)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[0] == "export_gt: 0 of 40 frames (0%), 0.0 frames/s"
+    assert lines[1].startswith("export_gt: 16 of 40 frames (40%), ")
 
 
 def test_no_line_before_its_time(capsys: pytest.CaptureFixture[str]) -> None:
