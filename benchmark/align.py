@@ -12,7 +12,6 @@ from benchmark.errors import ProtocolError
 # The baseline of a KITTI-trained stereo network is 0.1 by convention; the real one is 0.54 m (Godard 2019, sec. 4).
 STEREO_FACTOR = 5.4
 SCALINGS = ("median", "stereo", "none", "lstsq_depth", "lstsq_disparity")
-MEDIANS = ("mean_of_middle", "lower")
 
 
 class Alignment(NamedTuple):

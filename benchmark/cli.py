@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from benchmark import __version__
-from benchmark.errors import InputError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="depthbench")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def main(debug: bool) -> None:
+@click.pass_context
+def main(context: click.Context, debug: bool) -> None:
     """Load, score, compare and publish monocular depth and ego-motion under protocols that cannot be confused."""
+    if context.obj is not None:
+        context.obj["debug"] = debug
 
 
 def _print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
@@ -138,7 +137,7 @@ def datasets_show(name: str) -> None:
 @click.option("--depth", type=click.Choice(["lidar_forward_x", "camera_z"]), help="kitti_raw: default lidar_forward_x.")
 @click.option("--camera", metavar="CAMERA", help="Replaces the camera of every frame, such as image_03.")
 @click.option("--npz", type=click.Path(path_type=Path), help="Also write the field's gt_depths.npz there.")
-@click.option("--jobs", type=click.IntRange(1, 1024), help="Threads; default: one for each core.")
+@click.option("--jobs", type=click.IntRange(1, 1024), help="Workers; default: one for each core.")
 def export_gt(
     *, dataset: str, data: Path | None, split: str | None, out: Path, depth: str | None, camera: str | None,
     npz: Path | None, jobs: int | None,
@@ -276,48 +275,23 @@ def evaluate(
     flipped: Path | None, method: str | None, allow_missing: int, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Score somebody's predictions (.npy, .npz, .h5, a folder, or a .yaml manifest)."""
-    from benchmark.io.results import to_json, write_result
+    from benchmark.io.results import records_json, write_result
     from benchmark.report import render
     from benchmark.score import Request, score
 
     scores = score(Request(pred, gt, names, scalings, kind, pred_split, flipped, method, allow_missing))
     written = [path for s in scores if out for path in write_result(out, s.record, s.table)]
     records = [s.record for s in scores]
-    click.echo(to_json(records) if as_json else render(records), nl=not as_json)
+    click.echo(records_json(records) if as_json else render(records), nl=not as_json)
     if written:
         click.echo(f"wrote {len(written)} files to {out}", err=True)
 
 
 def entry_point() -> None:
-    """Run the command. Exit 0 done, 1 the input is at fault (one paragraph on stderr), 2 wrong usage, 130 interrupted."""
-    from benchmark.shadow import check_not_shadowed
+    """The console command."""
+    from benchmark.entry_point import run
 
-    # Imports make many objects and hardly any garbage: looking for it less often saves 0.1 s of a one-second command.
-    gc.set_threshold(50_000, 20, 20)
-    try:
-        check_not_shadowed()
-        main(standalone_mode=False)
-        gc.freeze()  # the process ends here: its objects need no last inspection (70 ms with the kernels loaded)
-    except InputError as error:
-        if "--debug" in sys.argv:
-            raise
-        click.echo(f"depthbench: {error}", err=True)
-        sys.exit(1)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("depthbench: interrupted", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read our output has gone (`depthbench ... | head`); the flush at exit must not fail on it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        if "--debug" in sys.argv:
-            raise
-        click.echo(f"depthbench: {error.filename or 'a file'} cannot be used: {error.strerror or error}", err=True)
-        sys.exit(1)
+    run(main)
 
 
 if __name__ == "__main__":

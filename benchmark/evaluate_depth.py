@@ -16,17 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.align import Alignment, apply_alignment, find_alignment
+from benchmark.cores import cpu_count
 from benchmark.errors import PredictionError
 from benchmark.flip import fuse
 from benchmark.inpaint import interpolate_background
 from benchmark.io.ground_truth import GroundTruth
-from benchmark.io.predictions import Predictions, cpu_count
+from benchmark.io.predictions import Predictions
 from benchmark.masks import crop_box, open_bounds
 from benchmark.matching import Match, check_ground_truth
+from benchmark.matching import match as join
 from benchmark.metrics.depth import DEPTH_METRICS, UNIT_FACTORS
 from benchmark.metrics.pixel_sums import pixel_sums
 from benchmark.protocol import DepthProtocol
 from benchmark.sampling import Points, Taps, sample, taps, with_canvas
+from benchmark.splits import load_split
 
 FRAMES_PER_TASK = 16
 NO_PREDICTION = "no prediction"
@@ -65,21 +68,21 @@ def evaluate_depth(
     truth: GroundTruth,
     predictions: Predictions,
     protocol: DepthProtocol,
-    match: Match,
     *,
+    match: Match | None = None,
     kind: str = "disparity",
     flipped: Predictions | None = None,
 ) -> ImageTable:
     """The per-image table of one setting; see `evaluate_settings`."""
-    return evaluate_settings(truth, predictions, [protocol], match, kind=kind, flipped=flipped)[0]
+    return evaluate_settings(truth, predictions, [protocol], match=match, kind=kind, flipped=flipped)[0]
 
 
 def evaluate_settings(
     truth: GroundTruth,
     predictions: Predictions,
     protocols: Sequence[DepthProtocol],
-    match: Match,
     *,
+    match: Match | None = None,
     kind: str = "disparity",
     flipped: Predictions | None = None,
 ) -> list[ImageTable]:
@@ -89,7 +92,7 @@ def evaluate_settings(
         truth: holds the frames of `match`.
         predictions: likewise.
         protocols: settings on one split; a different scaling is `dataclasses.replace(protocol, scaling=...)`.
-        match: the frames, joined by id.
+        match: the frames, joined by id; None joins those of the protocols' split, which a bare array must follow.
         kind: what the predictions are: disparity (up to scale), inverse_depth (1/m) or depth (m).
         flipped: un-flipped predictions of the mirrored images, in the order of `predictions`, for flip fusion.
 
@@ -99,6 +102,9 @@ def evaluate_settings(
     """
     for protocol in protocols:
         check_ground_truth(truth, protocol)
+    if match is None:
+        split = load_split(protocols[0].split)
+        match = join(truth, predictions, split=split, pred_split=split)
     scorer = _Scorer(truth, predictions, protocols, match, kind=kind, flipped=flipped)
     tasks = [range(i, min(i + FRAMES_PER_TASK, len(match.frame_id))) for i in range(0, len(match.frame_id), FRAMES_PER_TASK)]
     pool = ThreadPoolExecutor(cpu_count())
@@ -231,9 +237,10 @@ def interpolated_quantity(
     values = pred.astype(np.result_type(pred, protocol.dtype), copy=False)
     is_depth = kind == "depth"
     if protocol.invalid_prediction == "inpaint":
-        values, is_depth = interpolate_background(values if is_depth else np.where(values > 0, 1 / values, 0)), True
+        values, is_depth = interpolate_background(values if is_depth else np.where(values > 0, invert(values), 0)), True
     if unflipped is not None:
-        pair = (invert(values), invert(unflipped)) if is_depth else (values, unflipped)
+        mirrored = unflipped.astype(values.dtype, copy=False)
+        pair = (invert(values), invert(mirrored)) if is_depth else (values, mirrored)
         values, is_depth = fuse(*pair, np.result_type(values, protocol.flip_fusion)), False
     if protocol.inversion == "plus_1e-6" and not is_depth:
         # SC-SfMLearner's evaluator eats depth: the small constant enters on the way there and on the way back.

@@ -22,7 +22,7 @@ class Match:
     surplus: int
 
 
-def match(truth: GroundTruth, predictions: Predictions, split: Split, pred_split: Split) -> Match:
+def match(truth: GroundTruth, predictions: Predictions, *, split: Split, pred_split: Split) -> Match:
     """Join by id.
 
     Args:

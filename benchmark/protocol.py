@@ -18,8 +18,9 @@ from benchmark.errors import ProtocolError
 from benchmark.strict_yaml import build, read_yaml
 
 FOLDER = Path(__file__).parent / "protocols"
-# Prose may be improved without making old and new results incomparable.
-DESCRIPTIVE = ("title", "source", "verified")
+# Prose may be improved without making old and new results incomparable; the scaling stands beside the hash in every
+# record, because the command line may choose another one.
+NOT_HASHED = ("title", "source", "verified", "scaling")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class DepthProtocol:
     @property
     def sha256(self) -> str:
         """Hash of the canonical form (JSON with sorted keys) of everything that could change a number."""
-        content = {key: value for key, value in dataclasses.asdict(self).items() if key not in DESCRIPTIVE}
+        content = {key: value for key, value in dataclasses.asdict(self).items() if key not in NOT_HASHED}
         canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

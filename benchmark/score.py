@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.errors import GroundTruthError, PredictionError, ProtocolError
 from benchmark.io.manifest import read_manifest
@@ -62,25 +62,14 @@ def score(request: Request) -> list[Score]:
     Raises:
         InputError: whatever makes a number meaningless; see the modules that read each file.
     """
-    manifest = read_manifest(request.pred)
     protocols = [load_protocol(name) for name in request.protocols]
     _refuse_namesakes(protocols)
     split = _common_split(protocols, request.gt)
-    kind = request.kind or manifest.kind or "disparity"
-    named = request.pred_split or manifest.split
-    pred_split = resolve_split(named) if named else split
-    method = method_name(request.method or manifest.method or request.pred.stem)
     chosen = settings(protocols, request.scalings)
-    predictions = read_predictions(manifest.predictions, pred_split.frame_ids)
-    if predictions.declared not in {None, kind}:
-        raise PredictionError(
-            f"{predictions.source}: files of this form hold {predictions.declared}, and they were said to hold {kind}; add "
-            f"`--kind {predictions.declared}`"
-        )
-    flipped = None if request.flipped is None else _read_flipped(request.flipped, predictions, pred_split)
+    given = _open(request, split)
     with ThreadPoolExecutor(3) as pool:
         # Hashing and inflating release the interpreter lock, so they run beside the import of the compiled kernels.
-        hashes = [pool.submit(p.sha256) for p in (predictions, flipped) if p is not None]
+        hashes = [pool.submit(p.sha256) for p in (given.predictions, given.flipped) if p is not None]
         reading = pool.submit(_read_truth, request.gt, split, protocols)
         from benchmark.evaluate_depth import evaluate_settings, load_kernels
         from benchmark.matching import match
@@ -88,24 +77,51 @@ def score(request: Request) -> list[Score]:
 
         load_kernels()
         truth = reading.result()
-        joined = match(truth, predictions, split, pred_split)
-        tables = evaluate_settings(truth, predictions, chosen, joined, kind=kind, flipped=flipped)
+        joined = match(truth, given.predictions, split=split, pred_split=given.split)
+        tables = evaluate_settings(
+            truth, given.predictions, chosen, match=joined, kind=given.kind, flipped=given.flipped
+        )  # fmt: skip
         digests = [h.result() for h in hashes]
     inputs = Inputs(
-        split.sha256, truth.content_sha256, digests[0], digests[1] if flipped is not None else None, kind,
-        pred_split.name, joined.surplus,
+        split=split.sha256, ground_truth=truth.content_sha256, predictions=digests[0],
+        flipped=digests[1] if given.flipped is not None else None, kind=given.kind, pred_split=given.split.name,
+        surplus_predictions=joined.surplus,
     )  # fmt: skip
     notes = ["the ground truth names no frames: its order was taken to be that of the split"] if truth.order_assumed else []
-    # A record names the protocol as it was published; the scaling that was chosen stands beside it.
-    published = {p.name: p.sha256 for p in protocols}
-    records = [
-        summarize(
-            table, protocol, method=method, inputs=inputs, protocol_sha256=published[protocol.name],
-            allow_missing=request.allow_missing, warnings=notes,
-        )
-        for table, protocol in zip(tables, chosen, strict=True)
-    ]  # fmt: skip
+    common: dict[str, Any] = {
+        "method": given.method,
+        "inputs": inputs,
+        "allow_missing": request.allow_missing,
+        "warnings": notes,
+    }
+    records = [summarize(table, protocol, **common) for table, protocol in zip(tables, chosen, strict=True)]
     return [Score(*parts) for parts in zip(records, tables, chosen, strict=True)]
+
+
+class _Given(NamedTuple):
+    """The predictions, what they are, whose they are, and the frames that a bare array of them follows."""
+
+    predictions: Predictions
+    flipped: Predictions | None
+    kind: str
+    method: str
+    split: Split
+
+
+def _open(request: Request, split: Split) -> _Given:
+    manifest = read_manifest(request.pred)
+    kind = request.kind or manifest.kind or "disparity"
+    named = request.pred_split or manifest.split
+    pred_split = resolve_split(named) if named else split
+    method = method_name(request.method or manifest.method or request.pred.stem)
+    predictions = read_predictions(manifest.predictions, pred_split.frame_ids)
+    if predictions.declared not in {None, kind}:
+        raise PredictionError(
+            f"{predictions.source}: files of this form hold {predictions.declared}, and they were said to hold {kind}; add "
+            f"`--kind {predictions.declared}`"
+        )
+    flipped = None if request.flipped is None else _read_flipped(request.flipped, predictions, pred_split)
+    return _Given(predictions, flipped, kind, method, pred_split)
 
 
 def _read_truth(path: Path, split: Split, protocols: Sequence[DepthProtocol]) -> GroundTruth:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark import __version__
 from benchmark.errors import ResultError
-from benchmark.evaluate_depth import ImageTable
+from benchmark.evaluate_depth import NO_GROUND_TRUTH, ImageTable
 from benchmark.metrics.depth import DEPTH_METRICS
 from benchmark.protocol import DepthProtocol
 
@@ -20,7 +21,7 @@ RECORD_VERSION = 1
 LARGE_SCALE_SPREAD = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """sha256 of the split, of the ground truth's content, and of the prediction files; what was declared of them."""
 
@@ -34,6 +35,7 @@ class Inputs:
 
 
 Record = dict[str, Any]
+Mask = NDArray[np.bool_]
 
 
 def summarize(
@@ -42,54 +44,38 @@ def summarize(
     *,
     method: str,
     inputs: Inputs,
-    protocol_sha256: str | None = None,
     allow_missing: int = 0,
     warnings: Sequence[str] = (),
 ) -> Record:
     """The record of one setting. Means are over the scored images, in float64.
 
     Args:
-        protocol_sha256: of the protocol as published, where `protocol` has another scaling; default: of `protocol`.
         allow_missing: how many frames without a score the summary may leave out.
 
     Raises:
         ResultError: more frames than that have no score, or none has one.
     """
     scored = np.array([not reason for reason in table.reason])
-    counted = scored | (np.array([protocol.empty_image == "zero"]) & (table.n_valid == 0) & _has_value(table))
-    dropped = _dropped(table, protocol)
-    missing = int(np.count_nonzero(~counted & ~dropped))
-    if missing > allow_missing or not scored.any():
-        raise ResultError(_missing_message(table, protocol, ~counted & ~dropped, allow_missing))
+    empty = np.array([reason == NO_GROUND_TRUTH for reason in table.reason])
+    counted = scored | (empty if protocol.empty_image == "zero" else False)
+    dropped = empty & (protocol.empty_image == "drop")
+    missing = ~counted & ~dropped
+    if missing.sum() > allow_missing or not scored.any():
+        raise ResultError(_missing_message(table, protocol, missing, allow_missing))
     _refuse_no_numbers(table, protocol, scored)
-    scale = table.scale[scored]
-    centre = float(np.median(scale))
-    spread = float(np.std(scale / centre)) if centre else 0.0
-    notes = list(warnings)
-    if spread > LARGE_SCALE_SPREAD:
-        notes.append(f"the scale varies by {spread:.0%} of its median between images: depth is not consistent over the split")
-    if dropped.any():
-        notes.append(f"{int(dropped.sum())} images without scored pixels are left out, as this protocol's evaluator does")
+    scale = _scale(table.scale[scored])
     return {
         "record_version": RECORD_VERSION,
         "method": method,
-        "protocol": {"name": protocol.name, "version": protocol.version, "sha256": protocol_sha256 or protocol.sha256},
+        "protocol": {"name": protocol.name, "version": protocol.version, "sha256": protocol.sha256},
         "scaling": protocol.scaling,
         "inputs": dict(vars(inputs)),
         "n_images": int(counted.sum()),
-        "n_missing": missing,
+        "n_missing": int(missing.sum()),
         "n_pixels": int(table.n_valid.sum()),
-        "metrics": {
-            name: {
-                "mean": float(values[counted].mean()),
-                "ci95": None,
-                "unit": protocol.metrics[name],
-                "better": DEPTH_METRICS[name].better,
-            }
-            for name, values in table.values.items()
-        },
-        "scale": {"median": centre, "cv": spread},
-        "warnings": notes,
+        "metrics": _means(table, protocol, counted),
+        "scale": scale,
+        "warnings": [*warnings, *_notes(scale["cv"], int(dropped.sum()))],
         "claimed": None,
         "status": "measured",
         "environment": environment(),
@@ -97,11 +83,38 @@ def summarize(
     }
 
 
-def _has_value(table: ImageTable) -> Any:
-    return np.isfinite(np.array([*table.values.values()])).all(axis=0)
+def _means(table: ImageTable, protocol: DepthProtocol, counted: Mask) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "mean": float(values[counted].mean()),
+            "ci95": None,
+            "unit": protocol.metrics[name],
+            "better": DEPTH_METRICS[name].better,
+        }
+        for name, values in table.values.items()
+    }
 
 
-def _refuse_no_numbers(table: ImageTable, protocol: DepthProtocol, scored: Any) -> None:
+def _scale(scale: NDArray[np.float64]) -> dict[str, float]:
+    """The median factor and the standard deviation of the factors over it, as Monodepth2 prints them."""
+    centre = float(np.median(scale))
+    return {"median": centre, "cv": float(np.std(scale / centre)) if centre else 0.0}
+
+
+def _notes(spread: float, dropped: int) -> list[str]:
+    notes = []
+    if spread > LARGE_SCALE_SPREAD:
+        notes.append(f"the scale varies by {spread:.0%} of its median between images: depth is not consistent over the split")
+    if dropped:
+        notes.append(f"{dropped} images without scored pixels are left out, as this protocol's evaluator does")
+    return notes
+
+
+def _has_value(table: ImageTable) -> Mask:
+    return np.asarray(np.isfinite(np.array([*table.values.values()])).all(axis=0))
+
+
+def _refuse_no_numbers(table: ImageTable, protocol: DepthProtocol, scored: Mask) -> None:
     bad = np.flatnonzero(scored & ~(_has_value(table) & np.isfinite(table.scale)))
     if len(bad):
         i = bad[0]
@@ -114,14 +127,7 @@ def _refuse_no_numbers(table: ImageTable, protocol: DepthProtocol, scored: Any) 
         )
 
 
-def _dropped(table: ImageTable, protocol: DepthProtocol) -> Any:
-    from benchmark.evaluate_depth import NO_GROUND_TRUTH
-
-    empty = np.array([reason == NO_GROUND_TRUTH for reason in table.reason])
-    return empty if protocol.empty_image == "drop" else np.zeros_like(empty)
-
-
-def _missing_message(table: ImageTable, protocol: DepthProtocol, missing: Any, allowed: int) -> str:
+def _missing_message(table: ImageTable, protocol: DepthProtocol, missing: Mask, allowed: int) -> str:
     rows = np.flatnonzero(missing)
     if len(rows) == 0:
         return f"{protocol.name}: no image has a scored pixel; there is nothing to average"

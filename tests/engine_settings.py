@@ -83,7 +83,7 @@ def run_engine(
     split = Split("custom", "kitti_raw", "custom", True, (), "", "")
     match = Match(split, ids, tuple(range(len(maps))), tuple(range(len(maps))), 0)
     flipped = None if unflipped is None else _Stack(unflipped)
-    return evaluate_depth(truth, _Stack(predictions), protocol, match, kind=kind, flipped=flipped)
+    return evaluate_depth(truth, _Stack(predictions), protocol, match=match, kind=kind, flipped=flipped)
 
 
 class _Stack:

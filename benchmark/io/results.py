@@ -52,6 +52,17 @@ def to_json(content: Any) -> str:
     return json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def records_json(records: list[dict[str, Any]]) -> str:
+    """The records as a JSON list, each held to the schema.
+
+    Raises:
+        ResultError: a record does not follow the schema.
+    """
+    for record in records:
+        validate_record(record, str(record.get("method")))
+    return to_json(records)
+
+
 def write_result(folder: Path, record: dict[str, Any], table: ImageTable) -> list[Path]:
     """`<method>.<protocol>.<scaling>.json` and `.csv` in the folder, which is made.
 

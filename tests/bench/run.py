@@ -116,13 +116,13 @@ def score_engine(data: bench_data.Files) -> dict[str, object]:
     disparities = np.load(data.disps)
     maps = [truth.dense(i) for i in range(len(truth))]
     predictions = ArrayPredictions(disparities)
-    joined = match(truth, predictions, split, split)
-    ours = evaluate_settings(truth, predictions, [protocol], joined)[0]
+    joined = match(truth, predictions, split=split, pred_split=split)
+    ours = evaluate_settings(truth, predictions, [protocol], match=joined)[0]
     expected = reference.score_arrays(maps, disparities)
     np.testing.assert_allclose([v.mean() for v in ours.values.values()], expected, rtol=1e-5)
     return alternate(
         "score_engine",
-        lambda: call(lambda: evaluate_settings(truth, predictions, [protocol], joined)),
+        lambda: call(lambda: evaluate_settings(truth, predictions, [protocol], match=joined)),
         lambda: call(lambda: reference.score_arrays(maps, disparities)),
         "the same numbers from arrays in memory, checks of the values included",
     )

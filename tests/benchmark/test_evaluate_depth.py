@@ -163,4 +163,4 @@ def _many(frames, protocols, *, prediction=None):
     truth = assemble(header, [sparsify([f.ground_truth for f in frames], np.eye(3))])
     positions = tuple(range(len(frames)))
     match = Match(Split("custom", "kitti_raw", "custom", True, (), "", ""), ids, positions, prediction or positions, 0)
-    return evaluate_settings(truth, ArrayPredictions(np.stack([f.prediction for f in frames])), protocols, match)
+    return evaluate_settings(truth, ArrayPredictions(np.stack([f.prediction for f in frames])), protocols, match=match)

@@ -34,9 +34,9 @@ def test_every_frame_meets_its_own(truth: list[int], named: list[int], wanted: l
     split = part_of(wanted)
     if not set(named) & set(wanted):
         with pytest.raises(PredictionError, match=f"none of its {len(named)} predictions is a frame of custom/test"):
-            match(ground_truth, predictions, split, FIVE)
+            match(ground_truth, predictions, split=split, pred_split=FIVE)
         return
-    joined = match(ground_truth, predictions, split, FIVE)
+    joined = match(ground_truth, predictions, split=split, pred_split=FIVE)
     assert joined.frame_id == tuple(IDS[i] for i in wanted)
     assert [ground_truth.header.frame_id[i] for i in joined.truth] == list(joined.frame_id)
     for name, at in zip(joined.frame_id, joined.prediction, strict=True):
@@ -48,7 +48,7 @@ def test_a_bare_array_follows_the_list_it_was_made_for() -> None:
     whole, kept = load_split("kitti_eigen/test"), load_split("kitti_eigen_benchmark/test")
     predictions = ArrayPredictions(world.predictions(697))
     truth = _truth_of(whole)
-    joined = match(truth, predictions, kept, whole)
+    joined = match(truth, predictions, split=kept, pred_split=whole)
     assert joined.surplus == 45
     assert [whole.frame_ids[i] for i in joined.prediction if i is not None] == list(kept.frame_ids)
 
@@ -66,7 +66,7 @@ def test_652_for_697_and_the_reverse_are_recognised(given_: int, expected: str) 
     split = load_split(f"{expected}/test")
     other = {652: "kitti_eigen_benchmark/test", 697: "kitti_eigen/test"}[given_]
     with pytest.raises(PredictionError) as caught:
-        match(_truth_of(split), ArrayPredictions(world.predictions(given_), "a.npy"), split, split)
+        match(_truth_of(split), ArrayPredictions(world.predictions(given_), "a.npy"), split=split, pred_split=split)
     assert str(caught.value) == (
         f"a.npy: holds {given_} predictions; {split.name} has {len(split.frame_ids)} frames, in that order. {given_} is the "
         f"length of {other}: if that is what was predicted, add `--pred-split {other}`, and the frames both lists share are "
@@ -78,7 +78,7 @@ def test_another_length_is_explained() -> None:
     with pytest.raises(
         PredictionError, match=r"holds 4 predictions; custom/test has 5 frames, in that order. An array has no names"
     ):
-        match(world.tiny_truth(5), ArrayPredictions(world.predictions(4)), FIVE, FIVE)
+        match(world.tiny_truth(5), ArrayPredictions(world.predictions(4)), split=FIVE, pred_split=FIVE)
 
 
 @pytest.mark.parametrize(("axis", "shape"), [(1, (6, 5, 20)), (2, (6, 20, 5))])
@@ -86,13 +86,13 @@ def test_frames_along_another_axis_are_recognised(axis: int, shape: tuple[int, .
     predictions = ArrayPredictions(np.ones(shape, np.float32))
     said = f"The shape is {shape}: if the frames lie along axis {axis}, save np.moveaxis(array, {axis}, 0)"
     with pytest.raises(PredictionError, match=re.escape(said)):
-        match(world.tiny_truth(5), predictions, FIVE, FIVE)
+        match(world.tiny_truth(5), predictions, split=FIVE, pred_split=FIVE)
 
 
 def test_ground_truth_that_lacks_frames_is_named() -> None:
     truth = dataclasses.replace(world.tiny_truth(5).select([0, 2, 4]), source="a b/gt.h5")
     with pytest.raises(GroundTruthError) as caught:
-        match(truth, ArrayPredictions(world.predictions(5)), FIVE, FIVE)
+        match(truth, ArrayPredictions(world.predictions(5)), split=FIVE, pred_split=FIVE)
     assert str(caught.value) == (
         f"a b/gt.h5: the ground truth (custom/test, 3 frames) lacks 2 of the 5 frames of custom/test, the first is {IDS[1]}; "
         "export it with `depthbench export_gt --split custom/test`"

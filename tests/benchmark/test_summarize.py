@@ -14,7 +14,10 @@ from benchmark.protocol import DepthProtocol, load_protocol
 from benchmark.summarize import Inputs, Record, summarize
 
 PROTOCOL = dataclasses.replace(load_protocol("kitti_eigen"), metrics={"abs_rel": "1", "rmse": "m", "a1": "1"})
-INPUTS = Inputs("1" * 64, "2" * 64, "3" * 64, None, "disparity", "kitti_eigen/test", 0)
+INPUTS = Inputs(
+    split="1" * 64, ground_truth="2" * 64, predictions="3" * 64, flipped=None, kind="disparity", pred_split="kitti_eigen/test",
+    surplus_predictions=0,
+)  # fmt: skip
 NAN = math.nan
 
 

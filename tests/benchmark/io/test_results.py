@@ -28,7 +28,10 @@ TABLE = ImageTable(
     {name: np.array([1 / 3, 1e-17]) for name in load_protocol("kitti_eigen").metrics},
     ("", ""),
 )
-INPUTS = Inputs("1" * 64, "2" * 64, "3" * 64, None, "disparity", "kitti_eigen/test", 3)
+INPUTS = Inputs(
+    split="1" * 64, ground_truth="2" * 64, predictions="3" * 64, flipped=None, kind="disparity", pred_split="kitti_eigen/test",
+    surplus_predictions=3,
+)  # fmt: skip
 RECORD = summarize(TABLE, load_protocol("kitti_eigen"), method="monodepth2", inputs=INPUTS)
 
 
