@@ -1,4 +1,4 @@
-"""YAML into frozen dataclasses: every unknown, missing and mistyped key is reported at once, and nothing has a default."""
+"""YAML into frozen dataclasses: every unknown, missing and mistyped key is reported at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import types
 import typing
 from collections import Counter
 from collections.abc import Hashable
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without aliases and without repeated keys."""
+    """SafeLoader without aliases and without repeated keys. (The one in C crashes on 200,000 nested brackets.)"""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
@@ -37,16 +38,18 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path, error: type[InputError]) -> dict[str, Any]:
+def read_yaml(path: Traversable, error: type[InputError]) -> dict[str, Any]:
     """The mapping in a YAML file of at most 1 MB, without aliases.
 
     Raises:
         error: unreadable, too large, not a mapping, or with aliases or repeated keys.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
             raise error(f"{path}: larger than {MAX_BYTES} bytes; that is not a hand-written YAML file")
-        content = yaml.load(path.read_text("utf-8"), _Loader)
+        content = yaml.load(raw.decode("utf-8"), _Loader)
     except InputError:
         raise
     except Exception as problem:  # PyYAML lets through what int(), datetime() and b64decode() raise on hostile values
@@ -57,12 +60,14 @@ def read_yaml(path: Path, error: type[InputError]) -> dict[str, Any]:
     return content
 
 
-def build(cls: type[T], content: dict[str, Any], *, source: str, error: type[InputError]) -> T:
-    """A dataclass from a mapping, nested dataclasses included.
+def build(cls: type[T], content: object, *, source: str, error: type[InputError]) -> T:
+    """A dataclass from a mapping, nested dataclasses included; a key may be missing where its field has a default.
 
     Raises:
-        error: one paragraph that lists every unknown, missing and mistyped key with its place.
+        error: not a mapping; one paragraph that lists every unknown, missing and mistyped key with its place.
     """
+    if not isinstance(content, dict):
+        raise error(f"{source}: is {content!r:.200}; expected keys and values")
     problems: list[str] = []
     built = _build(cls, content, "", problems)
     if problems:
@@ -73,22 +78,26 @@ def build(cls: type[T], content: dict[str, Any], *, source: str, error: type[Inp
 def _build(cls: Any, content: dict[str, Any], place: str, problems: list[str]) -> Any:
     hints = typing.get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]
+    optional = {f.name for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
     for key in content:
         if key not in names:
             close = difflib.get_close_matches(str(key), names, 1)
             problems.append(f"unknown key {place}{key}" + (f" (did you mean {close[0]}?)" if close else ""))
     values = {}
     for name in names:
-        if name not in content:
-            problems.append(f"missing key {place}{name}")
-        else:
+        if name in content:
             values[name] = _convert(hints[name], content[name], place + name, problems)
+        elif name not in optional:
+            problems.append(f"missing key {place}{name}")
     return None if problems else cls(**values)
 
 
 def _convert(hint: Any, value: Any, place: str, problems: list[str]) -> Any:  # noqa: PLR0911, PLR0912
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
+    if hint is Path:
+        if isinstance(value, str):
+            return Path(value)
+    elif dataclasses.is_dataclass(hint):
         if isinstance(value, dict):
             return _build(hint, value, f"{place}.", problems)
     elif origin in (typing.Union, types.UnionType):

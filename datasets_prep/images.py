@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.errors import DatasetError
-from benchmark.io.png import _container_problem as png_problem
+from benchmark.io.png import check_png
 from datasets_prep.kitti_raw import AGAIN
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -26,14 +26,15 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
         raw = path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path}: the image cannot be read ({error}); {AGAIN}") from error
-    if raw.startswith(JPEG_START):
-        problem = "" if jpeg_ends(raw) else "the JPEG is cut short, it has no end marker"
-    else:
-        problem = png_problem(raw)
-    if problem:
-        raise DatasetError(f"{path}: {problem} ({len(raw)} bytes); {AGAIN}")
+    if not raw.startswith(JPEG_START):
+        try:
+            check_png(raw, path, DatasetError)
+        except DatasetError as problem:
+            raise DatasetError(f"{problem}; {AGAIN}") from problem
+    elif not jpeg_ends(raw):
+        raise DatasetError(f"{path}: the JPEG is cut short, it has no end marker ({len(raw)} bytes); {AGAIN}")
     try:
-        # OpenCV refuses a header that declares more than 2^30 pixels.
+        # OpenCV refuses a JPEG that declares more than 2^30 pixels.
         image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         image = None

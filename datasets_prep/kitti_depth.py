@@ -68,8 +68,6 @@ def read_annotated(path: Path) -> npt.NDArray[np.uint16]:
         return read_png16(path, DatasetError)
     except DatasetError as problem:
         raise DatasetError(f"{problem}; {AGAIN}") from problem
-    except OSError as problem:
-        raise DatasetError(f"{path}: the depth map cannot be read ({problem}); {AGAIN}") from problem
 
 
 def load_annotated(root: Path, frame: Frame) -> npt.NDArray[np.uint16]:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from benchmark.errors import DatasetError
 from benchmark.io import depth_folders
-from benchmark.io.npy import open_array
 from benchmark.splits import Frame
 from datasets_prep.kitti_raw import check_camera, check_size, date_of, drive_folder
 
@@ -34,11 +33,8 @@ def read_map(path: Path) -> npt.NDArray[np.float32]:
         DatasetError: missing, damaged, another key, type or rank.
     """
     try:
-        with open_array(path, (KEY,), DatasetError) as (stream, _):
-            # A single array is taken under any name; PackNet's predictions have the same file names and another key.
-            if stream.name != f"{KEY}.npy":
-                raise DatasetError(f"{path}: holds the array {stream.name.removesuffix('.npy')}; expected {KEY}")
-        depth = depth_folders.read_map(path, DatasetError)
+        # The key is asked for, because PackNet's predictions have the same file names and another one.
+        depth = depth_folders.read_map(path, DatasetError, key=KEY)
     except DatasetError as error:
         raise DatasetError(f"{error}. {OBTAIN}") from error
     if not np.isfinite(depth).all():

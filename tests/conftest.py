@@ -14,7 +14,7 @@ if "mix_stderr" in inspect.signature(CliRunner).parameters:  # click 8.1 puts st
     CliRunner.__init__ = partialmethod(CliRunner.__init__, mix_stderr=False)  # type: ignore[method-assign]
 
 # How long an example takes says nothing on a busy machine; the first one may compile a kernel.
-settings.register_profile("depthbench")
+settings.register_profile("depthbench", deadline=None)
 settings.load_profile("depthbench")
 
 REQUIRE_GOLDEN = bool(os.environ.get("DEPTHBENCH_REQUIRE_GOLDEN"))  # set where the real samples are sure to be there

@@ -77,6 +77,12 @@ def tiny_truth(count: int = 3, **options: Any) -> GroundTruth:
     return assemble(header(ids, **options), [sparsify(depth_maps(count), np.eye(3))])
 
 
+def truth_of(order: Sequence[int]) -> GroundTruth:
+    """The frames of `tiny_truth(5)` at these positions, in this order."""
+    maps = depth_maps(5)
+    return assemble(header(ids_of([FIVE_DAYS[i] for i in order])), [sparsify([maps[i] for i in order], np.eye(3))])
+
+
 def write_tiny_hdf5(path: Path, count: int = 3) -> list[NDArray[np.float32]]:
     """A valid ground-truth file of `count` frames; the maps in it."""
     maps = depth_maps(count)

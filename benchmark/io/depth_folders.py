@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from benchmark.errors import InputError, PredictionError
 from benchmark.io.files import sha256_of
-from benchmark.io.npy import MAX_HEADER, open_array, read_header, read_values
+from benchmark.io.npy import MAX_SIDE, open_array, read_header, read_values
 from benchmark.io.png import read_png16
 
-MAX_SIDE = 16384
 SUFFIXES = (".npy", ".npz", ".png")
 # The only array of a per-frame archive may have any of these names (PackNet-SfM, its velodyne maps, ours).
 NPZ_KEYS = ("depth", "velodyne_depth", "disp", "pred", "data")
@@ -38,12 +37,8 @@ NAMINGS: dict[str, tuple[Callable[[str], str], str]] = {
     "PackNet-SfM velodyne maps": (_kitti_tree("proj_depth/velodyne/{camera}"), "*/*/proj_depth/velodyne/*/*"),
     "annotated depth by date": (_kitti_tree("proj_depth/groundtruth/{camera}"), "*/*/proj_depth/groundtruth/*/*"),
 }
-# The position in a list instead of a name; such a folder is a bare array.
-POSITIONS = {
-    "10-digit position": "{:010d}",
-    "6-digit position": "{:06d}",
-    "6-digit position *_depth": "{:06d}_depth",
-}
+# The position in a list instead of a name (its digits, what follows them); such a folder is a bare array.
+POSITIONS = {"10-digit position": (10, ""), "6-digit position": (6, ""), "6-digit position *_depth": (6, "_depth")}
 
 
 class Listing(NamedTuple):
@@ -68,13 +63,13 @@ def find_files(folder: Path, frame_ids: tuple[str, ...], error: type[InputError]
             if any(found):
                 others = sum(1 for _ in folder.glob(pattern + suffix)) - len(set(filter(None, found)))
                 fits[f"{naming}{suffix}"] = Listing(found, False, others)
-        for naming, form in POSITIONS.items():
-            numbered = _numbered(folder, form + suffix)
-            if numbered:
-                fits[f"{naming}{suffix}"] = Listing(_in_order(folder, numbered, form + suffix, error), True, 0)
+        for naming, (digits, tail) in POSITIONS.items():
+            files = _in_order(folder, digits, tail + suffix, error)
+            if files:
+                fits[f"{naming}{suffix}"] = Listing(files, True, 0)
     if not fits:
         known = "; ".join(f"{naming}: {name(frame_ids[0])}" for naming, (name, _) in NAMINGS.items() if frame_ids)
-        known += "".join(f"; {naming}: {form.format(0)}" for naming, form in POSITIONS.items())
+        known += "".join(f"; {naming}: {0:0{digits}d}{tail}" for naming, (digits, tail) in POSITIONS.items())
         raise error(f"{folder}: holds no file of this split. The first frame could be called ({'/'.join(SUFFIXES)}): {known}")
     if len(fits) > 1:
         counts = ", ".join(f"{naming} ({sum(map(bool, one.files))} files)" for naming, one in fits.items())
@@ -82,41 +77,39 @@ def find_files(folder: Path, frame_ids: tuple[str, ...], error: type[InputError]
     return next(iter(fits.values()))
 
 
-def _numbered(folder: Path, form: str) -> dict[int, Path]:
-    """The files of a folder that are called by a number, by that number."""
-    digits, tail = (10 if "010" in form else 6), form.partition("}")[2]
+def _in_order(folder: Path, digits: int, tail: str, error: type[InputError]) -> list[Path | None]:
+    """The files of a folder that are called by their position and a tail, in that order; none may be missing."""
     named = re.compile(rf"([0-9]{{{digits}}}){re.escape(tail)}")
     hits = ((named.fullmatch(path.name), path) for path in folder.iterdir())
-    return {int(hit[1]): path for hit, path in hits if hit}
-
-
-def _in_order(folder: Path, numbered: dict[int, Path], form: str, error: type[InputError]) -> list[Path | None]:
+    numbered = {int(hit[1]): path for hit, path in hits if hit}
     hole = next((i for i in range(len(numbered)) if i not in numbered), None)
     if hole is not None:
         raise error(
-            f"{folder}: {len(numbered)} files are called by their position in the list, and {form.format(hole)} is not among "
-            "them; expected every position from 0 on: add it, or name the files by frame id with / as __"
+            f"{folder}: {len(numbered)} files are called by their position in the list, and {hole:0{digits}d}{tail} is not "
+            "among them; expected every position from 0 on: add it, or name the files by frame id with / as __"
         )
     return [numbered[i] for i in range(len(numbered))]
 
 
-def read_map(path: Path, error: type[InputError]) -> NDArray[Any]:
+def read_map(path: Path, error: type[InputError], *, key: str | None = None) -> NDArray[Any]:
     """One (H, W) map: float `.npy`, the array of an `.npz`, or a 16-bit PNG in metres * 256 as raw uint16.
+
+    Args:
+        path: the file.
+        error: what a refusal is raised as.
+        key: the one name the array of an `.npz` may have; without it any of NPZ_KEYS, or any name of a lone array.
 
     Raises:
         error: damaged, of another type, or not two-dimensional.
     """
     if path.suffix == ".png":
         return read_png16(path, error)
-    with open_array(path, NPZ_KEYS, error) as (stream, size):
-        header = read_header(stream, str(path), error)
+    keys = NPZ_KEYS if key is None else (key,)
+    with open_array(path, keys, error, any_lone=key is None) as (stream, size):
+        header = read_header(stream, size, str(path), error)
         shape, _, dtype = header
         if len(shape) != 2 or min(shape) < 1 or max(shape) > MAX_SIDE or dtype not in (np.float32, np.float64):
             raise error(f"{path}: holds {dtype} {shape}; expected float32 or float64 (H, W): save one map a file")
-        if not 0 <= size - header.nbytes <= MAX_HEADER:
-            raise error(
-                f"{path}: {size} bytes, but its header declares {shape} {dtype}; it is cut short or damaged: save it again"
-            )
         return read_values(stream, header, str(path), error)
 
 

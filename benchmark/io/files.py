@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -20,13 +19,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be written or the disk is full; the caller says which verb failed.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f".{path.name}.{os.urandom(8).hex()}.tmp"
+    # Not tempfile, whose files are private: a result is as readable as any other file the user writes.
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
         _sync(temporary)
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -53,10 +51,3 @@ def sha256_of(path: Path) -> str:
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    # mkstemp makes private files; a result is as readable as any other file the user writes.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -88,18 +88,6 @@ class GroundTruth:
         out = np.zeros(tuple(self.shape[i]), np.float32)
         out[row, column] = depth
         return out
-
-    def select(self, order: Sequence[int]) -> GroundTruth:
-        """The frames at these positions, in this order."""
-        if list(order) == list(range(len(self))):
-            return self
-        header = replace(self.header, frame_id=tuple(self.header.frame_id[i] for i in order))
-        return assemble(header, [self._part(i) for i in order], order_assumed=self.order_assumed, source=self.source)
-
-    def _part(self, i: int) -> Part:
-        rows = self.indptr[self.row_start[i] : self.row_start[i + 1] + 1]
-        cut = slice(rows[0], rows[-1])
-        return Part(self.shape[i : i + 1], self.K[i : i + 1], np.diff(rows), self.indices[cut], self.data[cut])
 
 
 def sparsify(depth_maps: Sequence[NDArray[Any]], K: NDArray[np.float64]) -> Part:
@@ -180,6 +168,7 @@ def check_structure(header: Header, arrays: dict[str, NDArray[Any]], source: str
         and indptr[-1] == len(data) == len(indices)
         and bool(np.all(np.diff(indptr) >= 0)),
         "columns inside the image": len(frame_start) == n + 1 and _columns_inside(indices, frame_start, shape),
+        "columns that ascend within a row": _columns_ascend(indices, indptr),
         "finite depths above zero": _positive(data),
         "a data_scale above zero with uint16 depths, none with float32": _scaled(header.data_scale, data.dtype),
     }
@@ -198,6 +187,14 @@ def _columns_inside(indices: NDArray[np.uint16], frame_start: NDArray[np.int64],
     if len(indices) == 0 or int(indices.max()) < min(widths):
         return True
     return all(int(indices[a:b].max(initial=0)) < w for (a, b), w in zip(pairwise(frame_start), shape[:, 1], strict=True))
+
+
+def _columns_ascend(indices: NDArray[np.uint16], indptr: NDArray[np.int64]) -> bool:
+    # A pixel given twice would count twice. Neighbours are compared, because differences of uint16 wrap around.
+    ascends = indices[1:] > indices[:-1]
+    row_starts = indptr[(indptr > 0) & (indptr < len(indices))]
+    ascends[row_starts - 1] = True
+    return bool(ascends.all())
 
 
 def _positive(data: NDArray[Any]) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.cores import cpu_count
 from benchmark.errors import GroundTruthError
 from benchmark.io.files import atomic_write
 from benchmark.io.ground_truth import (
@@ -35,10 +35,10 @@ from benchmark.io.ground_truth import (
     join,
 )
 from benchmark.io.hdf5 import attribute, check_bytes, filters, read_ids, refuse_links
+from benchmark.io.npy import MAX_SIDE
 
 CHUNK = 1 << 20  # few and large: every chunk waits once for the interpreter lock
 DEFLATE_LEVEL = 1
-MAX_SIDE = 16384
 ARRAYS: dict[str, tuple[str, ...]] = {
     "indptr": ("<i8",),
     "indices": ("<u2",),
@@ -73,7 +73,7 @@ def _image(header: Header, parts: Iterable[Part]) -> bytes:
     """The bytes of the file. HDF5 builds it in memory, because on a full disk its library cannot close a file and
     crashes when the process ends; the Eigen split takes 49 MB."""
     with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(cpu_count()) as pool,
         h5py.File("image", "w", driver="core", backing_store=False, block_size=1 << 24, libver="earliest") as file,
     ):
         digests = _write_arrays(file, header, parts, pool)
@@ -190,7 +190,7 @@ def read_hdf5(path: Path, *, max_frames: int | None = None) -> GroundTruth:
     with _open(path) as file:
         header = _read_header(path, file, max_frames)
         _check_sizes(path, file, len(header.frame_id))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cpu_count()) as pool:
             arrays = {name: _read_array(path, file[name], pool) for name in ARRAYS}
         stored = attribute(path, file, "content_sha256", GroundTruthError)
     truth = from_arrays(header, arrays, source=str(path))

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import GroundTruthError
-from benchmark.io.npy import NpyHeader, open_array, read_header
+from benchmark.io.npy import MAX_SIDE, NpyHeader, open_array, read_header
 
-MAX_SIDE = 16384
 MAX_BYTES_PER_FRAME = 9 * 2048 * 2048  # a number among objects takes 9 bytes
 KEYS = ("data", "depth")
 
@@ -154,7 +153,7 @@ def read_gt_depths(path: Path, frames: int) -> list[NDArray[Any]]:
         GroundTruthError: another count, damaged, or a pickle of anything but numeric arrays (nothing of it is executed).
     """
     with open_array(path, KEYS, GroundTruthError) as (stream, size):
-        header = read_header(stream, str(path), GroundTruthError)
+        header = read_header(stream, size, str(path), GroundTruthError)
         _check_header(path, header, frames, size)
         if header.dtype.kind != "O":
             return [_checked(path, i, one) for i, one in enumerate(_dense_maps(path, stream, header))]
@@ -181,11 +180,6 @@ def _check_header(path: Path, header: NpyHeader, frames: int, size: int) -> None
     if len(shape) != 3 or dtype not in (np.float32, np.float64) or fortran:
         raise GroundTruthError(
             f"{path}: holds {dtype} {shape}; expected float (N, H, W) or an object array of float maps, in metres"
-        )
-    if header.nbytes > size:
-        raise GroundTruthError(
-            f"{path}: its header declares {shape} {dtype}, {header.nbytes} bytes, but there are {size}; the file is cut short: "
-            "copy it again"
         )
 
 

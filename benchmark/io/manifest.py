@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from benchmark.errors import PredictionError
-from benchmark.io.predictions import KINDS
 from benchmark.splits import read_index
-from benchmark.strict_yaml import read_yaml
-
-KEYS = ("predictions", "kind", "method", "split", "training")
+from benchmark.strict_yaml import build, read_yaml
 
 
 @dataclass(frozen=True)
@@ -18,7 +16,7 @@ class Manifest:
     """What was declared; None where nothing was. `split` lists the frames of a bare array, `training` the frames trained on."""
 
     predictions: Path
-    kind: str | None = None
+    kind: Literal["disparity", "inverse_depth", "depth"] | None = None
     method: str | None = None
     split: str | None = None
     training: str | None = None
@@ -32,25 +30,15 @@ def read_manifest(path: Path) -> Manifest:
     """
     if path.suffix not in {".yaml", ".yml"}:
         return Manifest(path)
-    content = read_yaml(path, PredictionError)
-    unknown = [key for key in content if key not in KEYS]
-    wrong = [key for key, value in content.items() if not isinstance(value, str)]
-    if unknown or wrong or "predictions" not in content:
-        raise PredictionError(
-            f"{path}: a manifest has the keys {', '.join(KEYS)}, all text, and must have predictions"
-            f"{'; unknown: ' + ', '.join(map(str, unknown)) if unknown else ''}"
-            f"{'; not text: ' + ', '.join(map(str, wrong)) if wrong else ''}"
-        )
-    if content.get("kind") not in (None, *KINDS):
-        raise PredictionError(f"{path}: kind is {content['kind']!r}; known: {', '.join(KINDS)}")
-    target = _inside(path, "predictions", content["predictions"])
-    split = content.get("split")
+    declared = build(Manifest, read_yaml(path, PredictionError), source=str(path), error=PredictionError)
+    target = _inside(path, "predictions", str(declared.predictions))
+    split = declared.split
     if split is not None and split not in read_index():
         # Not a name of ours, so a list beside the manifest and nowhere else.
         split = str(_inside(path, "split", split))
         if not Path(split).is_file():
-            raise PredictionError(f"{path}: split {content['split']!r} is no known split and no file beside the manifest")
-    return Manifest(target, content.get("kind"), content.get("method"), split, content.get("training"))
+            raise PredictionError(f"{path}: split {declared.split!r} is no known split and no file beside the manifest")
+    return replace(declared, predictions=target, split=split)
 
 
 def _inside(path: Path, key: str, text: str) -> Path:

@@ -21,7 +21,7 @@ from benchmark.errors import InputError
 MAX_EXPANSION = 1040
 READERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
 STEP = 1 << 20
-MAX_HEADER = 4096  # bytes before the values; numpy pads it to a multiple of 64, mostly 128
+MAX_SIDE = 16384  # pixels of an image or a map, far above any camera of the data sets
 
 
 class NpyHeader(NamedTuple):
@@ -37,11 +37,11 @@ class NpyHeader(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_header(file: BinaryIO, source: str, error: type[InputError]) -> NpyHeader:
-    """The header of the `.npy` stream at its start.
+def read_header(file: BinaryIO, size: int, source: str, error: type[InputError]) -> NpyHeader:
+    """The header of the `.npy` stream at its start, which holds `size` bytes in all: no more and no less than declared.
 
     Raises:
-        error: not the npy format.
+        error: not the npy format, or another size; that of pickled objects follows from no header.
     """
     try:
         version = npy_format.read_magic(file)
@@ -55,12 +55,26 @@ def read_header(file: BinaryIO, source: str, error: type[InputError]) -> NpyHead
         raise error(f"{source}: not a NumPy array file ({reason}); save it with np.save") from problem
     if any(side < 0 for side in header.shape):
         raise error(f"{source}: not a NumPy array file (its header declares the shape {header.shape}); save it with np.save")
+    declared = file.tell() + header.nbytes
+    if size != declared and not header.dtype.hasobject:
+        raise error(
+            f"{source}: {size} bytes, but its header declares {header.shape} {header.dtype}, {declared} bytes; the file is cut "
+            "short or was still being written: copy or save it again"
+        )
     return header
 
 
 @contextlib.contextmanager
-def open_array(path: Path, keys: Sequence[str], error: type[InputError]) -> Iterator[tuple[BinaryIO, int]]:
+def open_array(
+    path: Path, keys: Sequence[str], error: type[InputError], *, any_lone: bool = True
+) -> Iterator[tuple[BinaryIO, int]]:
     """The bytes of the array in a `.npy`, or of the one in a `.npz` (known by its key, or alone), and their number.
+
+    Args:
+        path: the file.
+        keys: the names that the array of a `.npz` may have.
+        error: what a refusal is raised as.
+        any_lone: a lone array may also have any other name.
 
     Raises:
         error: whatever fails, also inside the block: damaged, cut short, or several arrays.
@@ -71,7 +85,7 @@ def open_array(path: Path, keys: Sequence[str], error: type[InputError]) -> Iter
                 yield file, path.stat().st_size
             return
         with zipfile.ZipFile(path) as archive:
-            member = _pick(archive, path, keys, error)
+            member = _pick(archive, path, keys, error, any_lone=any_lone)
             with archive.open(member) as stream:
                 yield cast("BinaryIO", stream), member.file_size
     except InputError:
@@ -84,12 +98,14 @@ def open_array(path: Path, keys: Sequence[str], error: type[InputError]) -> Iter
         ) from problem
 
 
-def _pick(archive: zipfile.ZipFile, path: Path, keys: Sequence[str], error: type[InputError]) -> zipfile.ZipInfo:
+def _pick(
+    archive: zipfile.ZipFile, path: Path, keys: Sequence[str], error: type[InputError], *, any_lone: bool
+) -> zipfile.ZipInfo:
     names = archive.namelist()
-    known = [name for name in names if name.removesuffix(".npy") in keys] or names
+    known = [name for name in names if name.removesuffix(".npy") in keys] or (names if any_lone else [])
     if len(known) != 1:
         listed = ", ".join(name.removesuffix(".npy")[:40] for name in names[:8]) or "nothing"
-        raise error(f"{path}: holds {listed}; expected one array, or exactly one called {', '.join(keys)}")
+        raise error(f"{path}: holds {listed}; expected {'one array, or ' * any_lone}exactly one called {', '.join(keys)}")
     member = archive.getinfo(known[0])
     if member.file_size > MAX_EXPANSION * member.compress_size:
         raise error(f"{path}: declares {member.file_size} bytes but stores {member.compress_size}; no array packs that tightly")
@@ -97,7 +113,7 @@ def _pick(archive: zipfile.ZipFile, path: Path, keys: Sequence[str], error: type
 
 
 def read_values(stream: BinaryIO, header: NpyHeader, source: str, error: type[InputError]) -> NDArray[Any]:
-    """The values behind a header, in C order; the caller has held `header.nbytes` to the size of the stream.
+    """The values behind a header, in C order; `read_header` has held `header.nbytes` to the size of the stream.
 
     Raises:
         error: the stream ends early.

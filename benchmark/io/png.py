@@ -1,4 +1,4 @@
-"""16-bit grey PNG, whole or not at all: OpenCV fills what a cut file lacks, so the container is checked first."""
+"""PNG, whole or not at all: OpenCV fills what a cut file lacks, so the container is checked first."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ def read_png16(path: Path, error: type[InputError]) -> NDArray[np.uint16]:
     """
     import cv2
 
-    raw = path.read_bytes()
-    problem = _container_problem(raw)
-    if problem:
-        raise error(f"{path}: {problem} ({len(raw)} bytes); expected a whole 16-bit PNG: copy or export it again")
+    try:
+        raw = path.read_bytes()
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({problem.strerror or problem}); expected a 16-bit PNG") from problem
+    check_png(raw, path, error)
     width, height, depth, colour = struct.unpack_from(">IIBB", raw, 16)
     if (depth, colour) != GREY_16:
         raise error(
             f"{path}: a PNG of {depth} bits and colour type {colour}; expected a 16-bit image of one channel (metres * 256)"
         )
-    if not 0 < width * height <= MAX_PIXELS:
-        raise error(f"{path}: declares {height}x{width} pixels; expected at most {MAX_PIXELS}")
     try:
         image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -42,6 +41,20 @@ def read_png16(path: Path, error: type[InputError]) -> NDArray[np.uint16]:
     if image is None or image.shape != (height, width) or image.dtype != np.uint16:
         raise error(f"{path}: cannot be decoded as PNG; the file is damaged: copy or export it again")
     return np.asarray(image)
+
+
+def check_png(raw: bytes, path: Path, error: type[InputError]) -> None:
+    """Hold the bytes of any PNG to their container, before a decoder sees them.
+
+    Raises:
+        error: not a PNG, cut short, damaged, or declaring more pixels than any camera has.
+    """
+    problem = _container_problem(raw)
+    if problem:
+        raise error(f"{path}: {problem} ({len(raw)} bytes); expected a whole PNG: copy or export it again")
+    width, height = struct.unpack_from(">II", raw, 16)
+    if not 0 < width * height <= MAX_PIXELS:
+        raise error(f"{path}: declares {height}x{width} pixels; expected at most {MAX_PIXELS}: copy or export it again")
 
 
 def _container_problem(raw: bytes) -> str:

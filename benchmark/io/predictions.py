@@ -5,7 +5,6 @@ A prediction file is data: nothing is unpickled, nothing is cast, and its header
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from dataclasses import dataclass
@@ -17,11 +16,9 @@ from numpy.typing import NDArray
 
 from benchmark.errors import PredictionError
 from benchmark.io.files import sha256_of
-from benchmark.io.npy import MAX_HEADER, NpyHeader, open_array, read_header, read_values
+from benchmark.io.npy import MAX_SIDE, NpyHeader, open_array, read_header, read_values
 
-KINDS = ("disparity", "inverse_depth", "depth")
 NPZ_KEYS = ("disp", "pred", "depth", "data")
-MAX_SIDE = 16384
 
 
 class Predictions(Protocol):
@@ -98,18 +95,13 @@ class NpyPredictions:
     def __init__(self, path: Path) -> None:
         self.path, self.source = path, str(path)
         with open_array(path, NPZ_KEYS, PredictionError) as (file, size):
-            header = read_header(file, self.source, PredictionError)
+            header = read_header(file, size, self.source, PredictionError)
             self.offset = file.tell()
         self.shape, fortran, self.dtype = header
         check_header(self.source, self.shape, self.dtype)
         if fortran:
             raise PredictionError(
                 f"{path}: stored in Fortran order, whose frames are not contiguous; save it with np.ascontiguousarray first"
-            )
-        if size != self.offset + header.nbytes:
-            raise PredictionError(
-                f"{path}: {size} bytes, but its header declares {self.shape} {self.dtype}, {self.offset + header.nbytes} "
-                "bytes; the file is cut short or was still being written: copy or save it again"
             )
         self._files: list[BinaryIO] = []
         weakref.finalize(self, _close_all, self._files)
@@ -174,13 +166,8 @@ class NpzPredictions:
         return sha256_of(self.path)
 
     def _header(self, stream: BinaryIO, size: int) -> NpyHeader:
-        header = read_header(stream, self.source, PredictionError)
+        header = read_header(stream, size, self.source, PredictionError)
         check_header(self.source, header.shape, header.dtype)
-        if not 0 <= size - header.nbytes <= MAX_HEADER:
-            raise PredictionError(
-                f"{self.path}: its header declares {header.shape} {header.dtype}, {header.nbytes} bytes, but the array takes "
-                f"{size}; the file is damaged: save it again"
-            )
         return header
 
 
@@ -261,8 +248,3 @@ def positions(predictions: Predictions, order: tuple[str, ...], wanted: tuple[st
     ids = order if predictions.frame_id is None else predictions.frame_id
     index = {name: i for i, name in enumerate(ids)}
     return [index.get(name) for name in wanted]
-
-
-def cpu_count() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

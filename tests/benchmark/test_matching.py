@@ -29,7 +29,7 @@ def part_of(kept: list[int]) -> Split:
     wanted=st.lists(st.integers(0, 4), min_size=1, unique=True),
 )
 def test_every_frame_meets_its_own(truth: list[int], named: list[int], wanted: list[int]) -> None:
-    ground_truth = world.tiny_truth(5).select(truth)
+    ground_truth = world.truth_of(truth)
     predictions = ArrayPredictions(world.predictions(len(named)), frame_id=tuple(IDS[i] for i in named))
     split = part_of(wanted)
     if not set(named) & set(wanted):
@@ -90,7 +90,7 @@ def test_frames_along_another_axis_are_recognised(axis: int, shape: tuple[int, .
 
 
 def test_ground_truth_that_lacks_frames_is_named() -> None:
-    truth = dataclasses.replace(world.tiny_truth(5).select([0, 2, 4]), source="a b/gt.h5")
+    truth = dataclasses.replace(world.truth_of([0, 2, 4]), source="a b/gt.h5")
     with pytest.raises(GroundTruthError) as caught:
         match(truth, ArrayPredictions(world.predictions(5)), split=FIVE, pred_split=FIVE)
     assert str(caught.value) == (

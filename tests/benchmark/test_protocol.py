@@ -1,13 +1,28 @@
 """Protocols as data: complete, hashed, and refused when anything in them is wrong."""
 
 import dataclasses
+import typing
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from benchmark.errors import ProtocolError
+from benchmark.evaluate_depth import INVERSIONS
+from benchmark.io.ground_truth import DEPTH_KINDS
+from benchmark.masks import CROPS
 from benchmark.metrics.depth import DEPTH_METRICS, UNIT_FACTORS
-from benchmark.protocol import FOLDER, differences, flatten, load_protocol, protocol_names
+from benchmark.protocol import (
+    FOLDER,
+    DepthProtocol,
+    GroundTruthSource,
+    Resize,
+    differences,
+    flatten,
+    load_protocol,
+    protocol_names,
+)
+from benchmark.sampling import RESIZE_RULES
 from benchmark.splits import read_index
 
 KITTI = (
@@ -144,6 +159,19 @@ def test_the_fields_other_names_of_the_accuracies_are_taken(tmp_path: Path) -> N
     renamed = load_protocol(str(variant(tmp_path, ('a1: "1", a2: "1"', 'delta1: "1", d2: "1"'))))
     assert renamed.metrics == load_protocol("kitti_eigen").metrics
     assert "under two of its names" in refusal(variant(tmp_path, ('a1: "1",', 'a1: "1", d1: "1",')))
+
+
+@pytest.mark.parametrize(
+    ("cls", "key", "known"),
+    [
+        (GroundTruthSource, "depth_kind", DEPTH_KINDS),
+        (DepthProtocol, "crop", CROPS),
+        (Resize, "rule", RESIZE_RULES),
+        (DepthProtocol, "inversion", INVERSIONS),
+    ],
+)
+def test_a_protocol_may_ask_for_exactly_what_there_is(cls: type, key: str, known: Iterable[str]) -> None:
+    assert typing.get_args(typing.get_type_hints(cls)[key]) == tuple(known)
 
 
 # Version and first digits of the hash, as published. A change that could move a number raises the version and gets a

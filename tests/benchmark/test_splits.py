@@ -17,6 +17,7 @@ from benchmark.splits import (
     export_split,
     export_text,
     frame_id,
+    listed_split,
     load_split,
     odometry_to_raw,
     parse_frame_id,
@@ -152,7 +153,7 @@ def test_altered_split_is_an_error(tmp_path: Path, old: str, new: str, message: 
         ({"drives": 27}, "drives 28, expected 27"),
         ({"dataset": "kitti_odometry"}, "data set kitti_raw, expected kitti_odometry"),
         ({"frames": "697"}, "frames is '697'"),
-        ({"colour": "red"}, "unknown key 'colour'"),
+        ({"colour": "red"}, "unknown key colour"),
     ],
 )
 def test_altered_index_is_an_error(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -163,6 +164,55 @@ def test_altered_index_is_an_error(tmp_path: Path, change: dict[str, object], me
     (root / "index.yaml").write_text(yaml.safe_dump(table))
     with pytest.raises(SplitError, match=message):
         load_split("kitti_eigen/test", root=root)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a", r"index\.yaml: holds a list; expected keys and values"),
+        ("x/test: 5", r"index\.yaml: x/test: is 5; expected keys and values"),
+        ("x/test: {role: test}", r"x/test: missing key dataset; missing key frames; .*missing key source$"),
+        ("x/test: {}\nx/test: {}", r"index\.yaml: cannot be read as YAML: repeated keys: x/test"),
+        (None, r"index\.yaml: cannot be read as YAML: .*No such file"),
+    ],
+)
+def test_bad_indices(tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / "index.yaml").write_text(text)
+    with pytest.raises(SplitError, match=message):
+        read_index(tmp_path)
+
+
+def test_an_index_in_hand_is_not_that_of_the_next_caller() -> None:
+    read_index().clear()
+    assert "kitti_eigen/test" in read_index()
+
+
+SELECTION = tuple(f"{DRIVE}/image_02/{number:010d}" for number in range(1000))
+
+
+def test_a_list_that_comes_with_the_data_set() -> None:
+    split = listed_split("kitti_depth_selection/val", SELECTION)
+    assert split.frame_ids == SELECTION
+    assert (split.name, split.dataset, len(split.frames)) == ("kitti_depth_selection/val", "kitti_depth", 1000)
+    assert listed_split("ddad/val", tuple(f"000150/CAMERA_01/{i}" for i in range(3950))).dataset == "ddad"
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "message"),
+    [
+        ("kitti_depth_selection/val", SELECTION[:-1], r"val: 999 frames, expected 1000"),
+        ("kitti_depth_selection/val", (*SELECTION[:-1], SELECTION[0]), rf"val: {SELECTION[0]} repeats; export"),
+        ("kitti_depth_selection/val", (*SELECTION[:-1], f"{DRIVE}/image_02/0"), rf"val: {DRIVE}/image_02/0 repeats"),
+        ("kitti_depth_selection/val", (*SELECTION[:-1], "09/image_2/000123"), "09/image_2/000123 is no frame of kitti_depth"),
+        ("kitti_depth_selection/val", (*SELECTION[:-1], "a b"), "'a b' is not a frame id"),
+        ("ddad/val", tuple(f"{DRIVE}/image_02/{i:010d}" for i in range(3950)), rf"{SELECTION[0]} is no frame of ddad"),
+        ("nuscenes/val", SELECTION, "unknown split 'nuscenes/val'"),
+    ],
+)
+def test_other_lists_that_come_with_the_data_set(name: str, ids: tuple[str, ...], message: str) -> None:
+    with pytest.raises(SplitError, match=message):
+        listed_split(name, ids)
 
 
 def test_missing_split_file_is_an_error(tmp_path: Path) -> None:

@@ -30,6 +30,12 @@ class Outer:
     inner: Inner
 
 
+@dataclass(frozen=True)
+class Short:
+    place: Path
+    note: str = "none"
+
+
 GOOD: dict[str, Any] = {
     "name": "a", "count": 3, "factor": 1, "shown": True, "sides": [1, 2], "units": {"x": "m"},
     "inner": {"low": None, "unit": "m"},
@@ -57,6 +63,15 @@ def test_a_complete_mapping() -> None:
     built = build(Outer, GOOD, source="a", error=ProtocolError)
     assert built == Outer("a", 3, 1.0, True, (1, 2), {"x": "m"}, Inner(None, "m"))
     assert isinstance(built.factor, float)
+
+
+def test_a_field_with_a_default_may_be_missing() -> None:
+    assert build(Short, {"place": "a/b"}, source="a", error=ProtocolError) == Short(Path("a/b"), "none")
+    assert build(Short, {"place": "a", "note": "b"}, source="a", error=ProtocolError) == Short(Path("a"), "b")
+    with pytest.raises(ProtocolError, match=r"^a: missing key place; note is 5 \(int\); expected str$"):
+        build(Short, {"note": 5}, source="a", error=ProtocolError)
+    with pytest.raises(ProtocolError, match=r"^a: is \[1\]; expected keys and values$"):
+        build(Short, [1], source="a", error=ProtocolError)
 
 
 def test_all_mistakes_are_reported_at_once() -> None:

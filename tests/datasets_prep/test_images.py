@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -41,6 +44,14 @@ def test_flipped_byte_in_a_png(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(DatasetError, match="b'IDAT' chunk does not fit"):
         read_image(path)
+
+
+def test_a_png_that_declares_more_pixels_than_any_camera(tmp_path):
+    content = cv2.imencode(".png", picture())[1].tobytes()
+    header = b"IHDR" + struct.pack(">II", 20_000, 20_000) + content[24:29]
+    (tmp_path / "a.png").write_bytes(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
+    with pytest.raises(DatasetError, match=r"declares 20000x20000 pixels; expected at most 67108864.*fetch its archive again"):
+        read_image(tmp_path / "a.png")
 
 
 def test_what_opencv_cannot_decode(tmp_path):

@@ -169,6 +169,9 @@ def test_damaged_maps_are_refused_by_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "e.npz", depth=MAPS[0], disp=MAPS[0])
     with pytest.raises(PredictionError, match=r"e\.npz: holds depth, disp; expected one array, or exactly one called depth"):
         read_map(tmp_path / "e.npz", PredictionError)
+    np.testing.assert_array_equal(read_map(tmp_path / "e.npz", PredictionError, key="disp"), MAPS[0])
+    with pytest.raises(PredictionError, match=r"e\.npz: holds depth, disp; expected exactly one called pred$"):
+        read_map(tmp_path / "e.npz", PredictionError, key="pred")
 
 
 def test_an_8_bit_png_is_refused_when_it_is_read(tmp_path: Path) -> None:

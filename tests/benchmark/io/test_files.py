@@ -4,7 +4,6 @@ import errno
 import hashlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -62,11 +61,16 @@ def test_a_full_disk_at_the_last_moment_leaves_nothing(tmp_path: Path, monkeypat
 
 
 def test_a_folder_that_cannot_be_written_is_an_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**_: object) -> tuple[int, str]:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "no" / "a"):
         pass
-    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path(), tmp_path, Path("..")):
+        with pytest.raises(OSError, match=r"^\[Errno"), atomic_write(folder):
+            pass
+    assert world.names_in(tmp_path) == []
+    monkeypatch.setattr(Path, "touch", refuse)
     with pytest.raises(OSError, match="Read-only"), atomic_write(tmp_path / "a"):
         pass

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from benchmark.errors import GroundTruthError
-from benchmark.io.ground_truth import PNG_SCALE, assemble, content_sha256, from_arrays, sparsify
+from benchmark.io.ground_truth import PNG_SCALE, Part, assemble, content_sha256, from_arrays, join, sparsify
 
 ARRAYS = ("indptr", "indices", "data", "row_start", "shape", "K")
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 9))
@@ -51,15 +51,6 @@ def test_png_units_become_metres_on_reading(maps: list[NDArray[np.uint16]]) -> N
         np.testing.assert_array_equal(truth.dense(i), raw.astype(np.float32) / 256)
 
 
-@given(order=st.permutations(range(5)), kept=st.integers(1, 5))
-def test_selected_frames_are_those_frames(order: list[int], kept: int) -> None:
-    truth = world.tiny_truth(5)
-    chosen = truth.select(order[:kept])
-    assert chosen.header.frame_id == tuple(truth.header.frame_id[i] for i in order[:kept])
-    for at, i in enumerate(order[:kept]):
-        np.testing.assert_array_equal(chosen.dense(at), truth.dense(i))
-
-
 def test_negative_and_not_a_number_pixels_are_empty() -> None:
     depth = np.array([[-1, 0, np.nan], [2, 3, 4]], np.float32)
     part = sparsify([depth], np.eye(3))
@@ -84,6 +75,14 @@ def fall(arrays: dict[str, NDArray[Any]]) -> None:
     arrays["indptr"][5], arrays["indptr"][6] = arrays["indptr"][6] + 1, arrays["indptr"][5]
 
 
+def repeat_first(arrays: dict[str, NDArray[Any]]) -> None:
+    arrays["indices"][1] = arrays["indices"][0]
+
+
+def swap_first(arrays: dict[str, NDArray[Any]]) -> None:
+    arrays["indices"][:2] = arrays["indices"][1::-1]
+
+
 def shorten(name: str) -> Callable[[dict[str, NDArray[Any]]], None]:
     def change(arrays: dict[str, NDArray[Any]]) -> None:
         arrays[name] = arrays[name][:-1]
@@ -100,6 +99,8 @@ def shorten(name: str) -> Callable[[dict[str, NDArray[Any]]], None]:
         (set_first("data", 0), "finite depths above zero"),
         (set_first("indices", world.WIDTH), "columns inside the image"),
         (set_first("indices", 65535), "columns inside the image"),
+        (repeat_first, "columns that ascend within a row"),
+        (swap_first, "columns that ascend within a row"),
         (set_first("indptr", 1), "indptr from 0 to the number of points, never falling"),
         (set_first("indptr", -1), "indptr from 0 to the number of points, never falling"),
         (fall, "indptr from 0 to the number of points, never falling"),
@@ -153,6 +154,21 @@ def test_indices_of_narrower_frames_are_held_to_their_own_width() -> None:
     arrays["indices"][2] = 3
     with pytest.raises(GroundTruthError, match="columns inside the image"):
         from_arrays(about, arrays, source="gt.h5")
+
+
+@given(counts=st.lists(st.integers(0, 3), min_size=1, max_size=8), data=st.data())
+def test_columns_ascend_exactly_where_no_row_begins(counts: list[int], data: st.DataObject) -> None:
+    """Rows without points, also the first and the last, and rows that begin at or left of where the last one ended."""
+    columns = [data.draw(st.lists(st.integers(0, 4), min_size=n, max_size=n)) for n in counts]
+    flat = [column for row in columns for column in row]
+    depth = np.ones(len(flat), np.float32)
+    part = Part(np.array([[len(counts), 5]]), np.eye(3)[None], np.array(counts), np.array(flat, np.uint16), depth)
+    arrays = join([part])
+    if all(row == sorted(set(row)) for row in columns):
+        from_arrays(world.header(["a"]), arrays, source="gt.h5")
+        return
+    with pytest.raises(GroundTruthError, match="expected columns that ascend within a row"):
+        from_arrays(world.header(["a"]), arrays, source="gt.h5")
 
 
 @pytest.mark.parametrize("name", ARRAYS)

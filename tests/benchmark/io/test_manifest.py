@@ -59,10 +59,10 @@ def test_paths_that_leave_the_folder(folder: Path, key: str, place: str) -> None
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("kind: depth", "must have predictions"),
-        ("predictions: disps.npy\nkinds: depth\nscale: 5", "unknown: kinds, scale"),
-        ("predictions: [a, b]\nmethod: 5", "not text: predictions, method"),
-        ("predictions: disps.npy\nmethod: no", "not text: method"),
+        ("kind: depth", "missing key predictions"),
+        ("predictions: disps.npy\nkinds: depth\nscale: 5", "unknown key kinds (did you mean kind?); unknown key scale"),
+        ("predictions: [a, b]\nmethod: 5", "predictions is ['a', 'b'] (list); expected Path; method is 5 (int); expected str"),
+        ("predictions: disps.npy\nmethod: no", "method is False (bool); expected str (YAML reads no, off and yes as booleans"),
         ("predictions: disps.npy\nkind: disp", "kind is 'disp'; known: disparity, inverse_depth, depth"),
         ("predictions: disps.npy\nsplit: kitti_eigen/tset", "split 'kitti_eigen/tset' is no known split and no file beside"),
         ('predictions: "a\\0b"', "predictions 'a\\x00b' is no path ("),  # Python says why in different words

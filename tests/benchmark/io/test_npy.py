@@ -24,8 +24,8 @@ def raw_npy(header: str, body: bytes = b"", *, version: int = 1) -> bytes:
 
 
 def read(path: Path) -> NDArray[np.float32]:
-    with open_array(path, ("data",), PredictionError) as (stream, _):
-        header = read_header(stream, str(path), PredictionError)
+    with open_array(path, ("data",), PredictionError) as (stream, size):
+        header = read_header(stream, size, str(path), PredictionError)
         return read_values(stream, header, str(path), PredictionError)
 
 
@@ -41,8 +41,8 @@ def test_arrays_come_back(tmp_path_factory: pytest.TempPathFactory, array: NDArr
 
 
 def test_python_2_header_is_read_without_a_warning() -> None:
-    stream = io.BytesIO(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 3L), }", b"\0" * 24))
-    assert read_header(stream, "old.npy", PredictionError) == ((2, 3), False, np.dtype("<f4"))
+    content = raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 3L), }", b"\0" * 24)
+    assert read_header(io.BytesIO(content), len(content), "old.npy", PredictionError) == ((2, 3), False, np.dtype("<f4"))
 
 
 @pytest.mark.parametrize(
@@ -62,25 +62,41 @@ def test_python_2_header_is_read_without_a_warning() -> None:
 )
 def test_bad_headers_are_refused(header: str) -> None:
     with pytest.raises(PredictionError, match=r"^x.npy: not a NumPy array file \(.+; save it with np.save$"):
-        read_header(io.BytesIO(raw_npy(header)), "x.npy", PredictionError)
+        read_header(io.BytesIO(raw_npy(header)), 200, "x.npy", PredictionError)
 
 
 def test_unknown_format_version_and_other_files_are_refused() -> None:
     for content in (raw_npy("{}", version=9), b"PK\x03\x04", b"", b"\x93NUM"):
         with pytest.raises(PredictionError, match=r"^x.npy: not a NumPy array file"):
-            read_header(io.BytesIO(content), "x.npy", PredictionError)
+            read_header(io.BytesIO(content), len(content), "x.npy", PredictionError)
 
 
 def test_a_stream_that_ends_early_names_both_sizes() -> None:
-    stream = io.BytesIO(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", b"\0" * 20))
-    header = read_header(stream, "x.npy", PredictionError)
+    content = raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", b"\0" * 20)
+    stream = io.BytesIO(content)
+    header = read_header(stream, len(content) + 4, "x.npy", PredictionError)  # as an archive may say
     with pytest.raises(PredictionError, match=r"declares \(2, 3\) float32, 24 bytes, but it ends after 20"):
         read_values(stream, header, "x.npy", PredictionError)
 
 
 def test_sizes_are_exact_beyond_64_bits() -> None:
-    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4)}"
-    assert read_header(io.BytesIO(raw_npy(header)), "x.npy", PredictionError).nbytes == 2**68
+    content = raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4)}")
+    found = read_header(io.BytesIO(content), len(content) + 2**68, "x.npy", PredictionError)
+    assert found.nbytes == 2**68
+
+
+@pytest.mark.parametrize("surplus", [-24, -1, 1, 4, 2**40])
+def test_another_size_than_declared_is_refused(surplus: int) -> None:
+    content = raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", b"\0" * 24)
+    size = len(content) + surplus
+    said = rf"^x.npy: {size} bytes, but its header declares \(2, 3\) float32, {len(content)} bytes; the file is cut short"
+    with pytest.raises(PredictionError, match=said):
+        read_header(io.BytesIO(content), size, "x.npy", PredictionError)
+
+
+def test_pickled_objects_take_what_they_take() -> None:
+    content = raw_npy("{'descr': '|O', 'fortran_order': False, 'shape': (2,)}", b"pickle")
+    assert read_header(io.BytesIO(content), len(content), "x.npy", PredictionError).dtype == object
 
 
 def test_an_archive_that_expands_too_far_is_refused(tmp_path: Path) -> None:
@@ -125,6 +141,11 @@ def test_the_keys_decide_between_several_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "neither.npz", a=one, b=one)
     with pytest.raises(PredictionError, match=r"neither.npz: holds a, b; expected one array, or exactly one called data$"):
         read(tmp_path / "neither.npz")
+    with (
+        pytest.raises(PredictionError, match=r"other.npz: holds arr_0; expected exactly one called data$"),
+        open_array(tmp_path / "other.npz", ("data",), PredictionError, any_lone=False),
+    ):
+        pass
     with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
         pass
     with pytest.raises(PredictionError, match=r"holds nothing; expected one array"):
@@ -150,6 +171,6 @@ def test_damage_never_escapes_as_another_error(
     path = folder / f"damaged{suffix}"
     path.write_bytes(content)
     with world.only_refusals_of(path), open_array(path, ("data",), PredictionError) as (opened, size):
-        header = read_header(opened, str(path), PredictionError)
-        if header.nbytes <= size:  # as every caller asks before memory is taken
+        header = read_header(opened, size, str(path), PredictionError)
+        if not header.dtype.hasobject:  # as every caller asks
             read_values(opened, header, str(path), PredictionError)

@@ -57,6 +57,11 @@ def test_bad_files_are_refused_by_name(tmp_path: Path, content: bytes, said: str
         read_png16(path, PredictionError)
 
 
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(PredictionError, match=r"none\.png: cannot be read \(No such file .*\); expected a 16-bit PNG"):
+        read_png16(tmp_path / "none.png", PredictionError)
+
+
 @given(data=st.data())
 def test_damage_never_gives_other_values(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     content = bytearray(png_of(RAW))
