@@ -214,8 +214,7 @@ def protocols_list() -> None:
     from benchmark.protocol import load_protocol, protocol_names
 
     listed = [load_protocol(name) for name in protocol_names()]
-    rows = [(p.name, p.version, p.split, p.scaling, p.verified, p.sha256[:12], p.title) for p in listed]
-    _print_table(rows, ("protocol", "version", "split", "scaling", "verified", "sha256", "what"))
+    _print_table([(p.name, p.sha256[:8], p.title) for p in listed], ("protocol", "sha256", "what"))
 
 
 @protocols.command("show")
@@ -223,20 +222,22 @@ def protocols_list() -> None:
 @click.option("--diff", metavar="OTHER", help="Only the keys in which it differs from another protocol.")
 def protocols_show(name: str, diff: str | None) -> None:
     """Every choice of a protocol, by name or file."""
-    from benchmark.protocol import differences, flatten, load_protocol
+    from benchmark.protocol import PROSE, differences, flatten, load_protocol
 
     protocol = load_protocol(name)
     if diff is None:
         _print_table([*((k, str(v)) for k, v in flatten(protocol).items()), ("sha256", protocol.sha256)], ())
         return
     other = load_protocol(diff)
-    rows = [(key, str(one), str(two)) for key, one, two in differences(protocol, other)]
+    rows = [(key, str(one), str(two)) for key, one, two in differences(protocol, other) if key not in PROSE]
     _print_table(rows, ("key", protocol.name, other.name))
 
 
 @main.command("evaluate")
-@click.argument("pred", type=click.Path(path_type=Path))
-@click.option("--gt", type=click.Path(path_type=Path), required=True, help="gt.h5, gt_depths.npz, or a folder of maps.")
+@click.argument("pred", type=click.Path(readable=False, path_type=Path))
+@click.option(
+    "--gt", type=click.Path(readable=False, path_type=Path), required=True, help="gt.h5, gt_depths.npz, or a folder of maps."
+)
 @click.option(
     "--protocol",
     "names",
@@ -258,7 +259,7 @@ def protocols_show(name: str, diff: str | None) -> None:
 )
 @click.option("--pred-split", metavar="SPLIT", help="The frames that a bare array was predicted for; default: the protocol's.")
 @click.option(
-    "--flipped", type=click.Path(path_type=Path), help="Un-flipped predictions of the mirrored images, for flip fusion."
+    "--flipped", type=click.Path(path_type=Path), help="Predictions of the mirrored images, mirrored back, for flip fusion."
 )
 @click.option("--method", metavar="NAME", help="Default: the file's name.")
 @click.option(

@@ -31,14 +31,16 @@ def run(command: click.Group) -> None:
         # Whoever read our output has gone (`depthbench ... | head`); the flush at exit must not fail on it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (InputError, OSError) as error:
+    except (InputError, OSError, MemoryError) as error:
         if state["debug"]:
             raise
         click.echo(f"depthbench: {_paragraph(error)}", err=True)
         sys.exit(1)
 
 
-def _paragraph(error: InputError | OSError) -> str:
+def _paragraph(error: InputError | OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error}); use smaller inputs, fewer workers, or a larger machine"
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'} cannot be used: {error.strerror or error}"
     return str(error)

@@ -43,8 +43,7 @@ def match(truth: GroundTruth, predictions: Predictions, *, split: Split, pred_sp
             f"{len(split.frame_ids)} frames of {split.name}, the first is {absent[0]}; export it with "
             f"`depthbench export_gt --split {split.name}`"
         )
-    if predictions.frame_id is None:
-        _check_length(predictions, pred_split)
+    check_length(predictions, pred_split)
     found = positions(predictions, pred_split.frame_ids, split.frame_ids)
     used = sum(i is not None for i in found)
     if used == 0:
@@ -56,7 +55,14 @@ def match(truth: GroundTruth, predictions: Predictions, *, split: Split, pred_sp
     return Match(split, split.frame_ids, tuple(index[n] for n in split.frame_ids), tuple(found), surplus)
 
 
-def _check_length(predictions: Predictions, pred_split: Split) -> None:
+def check_length(predictions: Predictions, pred_split: Split) -> None:
+    """A bare array follows an ordered list and has its length; predictions with frame ids may have any.
+
+    Raises:
+        PredictionError: another length, with the list that has it where there is one.
+    """
+    if predictions.frame_id is not None:
+        return
     n, expected = len(predictions), len(pred_split.frame_ids)
     if not pred_split.ordered:
         raise PredictionError(

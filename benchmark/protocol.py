@@ -20,6 +20,7 @@ from benchmark.strict_yaml import build, read_yaml
 FOLDER = Path(__file__).parent / "protocols"
 # Prose may be improved without making old and new results incomparable; the scaling stands beside the hash in every
 # record, because the command line may choose another one.
+PROSE = ("name", "title", "source", "verified")
 NOT_HASHED = ("title", "source", "verified", "scaling")
 
 
@@ -67,7 +68,7 @@ class DepthProtocol:
     version: int
     title: str
     source: str
-    verified: Literal["evaluator", "restatement"]
+    verified: Literal["evaluator", "restatement", "none"]
     split: str
     ground_truth: GroundTruthSource
     crop: Literal["none", "garg", "eigen"]
@@ -120,6 +121,11 @@ def load_protocol(name_or_file: str) -> DepthProtocol:
         raise ProtocolError(f"{path}: a metric is asked for under two of its names: {', '.join(protocol.metrics)}")
     protocol = dataclasses.replace(protocol, metrics=metrics)
     _check(protocol, path)
+    if path.parent != FOLDER and protocol.name in protocol_names() and protocol.sha256 != load_protocol(protocol.name).sha256:
+        raise ProtocolError(
+            f"{path}: {protocol.name} is the name of a published protocol, and this one differs from it; its results could be "
+            "taken for the published ones: rename the file and the name in it"
+        )
     return protocol
 
 

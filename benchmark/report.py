@@ -60,7 +60,7 @@ def _provenance(records: Sequence[Record]) -> str:
         ("predictions", f"{records[0]['method']} ({inputs['kind']}{_surplus(inputs)})", inputs["predictions"][:16]),
         *([("mirrored", "fused by flip", inputs["flipped"][:16])] if inputs["flipped"] else []),
         ("ground truth", "", inputs["ground_truth"][:16]),
-        ("split", _split_name(inputs["split"]), inputs["split"][:16]),
+        ("split", _split_name(inputs), inputs["split"][:16]),
         *(("protocol", name, sha[:16]) for name, sha in protocols.items()),
     ]
     width, second = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
@@ -69,10 +69,11 @@ def _provenance(records: Sequence[Record]) -> str:
     return "\n".join([*lines, *(f"warning: {w}" for w in warnings)])
 
 
-def _split_name(sha256: str) -> str:
+def _split_name(inputs: dict[str, Any]) -> str:
     from benchmark.splits import read_index
 
-    return next((name for name, entry in read_index().items() if entry.sha256 == sha256), "")
+    known = (name for name, entry in read_index().items() if entry.sha256 == inputs["split"])
+    return next(known, inputs["pred_split"])
 
 
 def _surplus(inputs: dict[str, Any]) -> str:

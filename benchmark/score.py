@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from benchmark.errors import GroundTruthError, PredictionError, ProtocolError
 from benchmark.io.manifest import read_manifest
 from benchmark.io.predictions import Predictions, read_predictions
-from benchmark.io.results import method_name
+from benchmark.io.results import default_name, method_name
+from benchmark.matching import check_ground_truth, check_length, match
 from benchmark.protocol import DepthProtocol, load_protocol
-from benchmark.splits import Split, listed_split, load_split, read_index, resolve_split
+from benchmark.splits import Split, listed_split, read_index, resolve_split
 
 if TYPE_CHECKING:
     from benchmark.evaluate_depth import ImageTable
     from benchmark.io.ground_truth import GroundTruth
     from benchmark.summarize import Record
+
+
+ASSUMED = "the ground truth says neither its frames nor its kind: it was taken to be {} in the order of {}"
 
 
 @dataclass(frozen=True)
@@ -62,17 +66,18 @@ def score(request: Request) -> list[Score]:
     Raises:
         InputError: whatever makes a number meaningless; see the modules that read each file.
     """
-    protocols = [load_protocol(name) for name in request.protocols]
+    protocols = [load_protocol(name) for name in dict.fromkeys(request.protocols)]
     _refuse_namesakes(protocols)
     split = _common_split(protocols, request.gt)
     chosen = settings(protocols, request.scalings)
     given = _open(request, split)
+    check_length(given.predictions, given.split)
+    _refuse_disparities_as_metres(protocols, given)
     with ThreadPoolExecutor(3) as pool:
         # Hashing and inflating release the interpreter lock, so they run beside the import of the compiled kernels.
         hashes = [pool.submit(p.sha256) for p in (given.predictions, given.flipped) if p is not None]
         reading = pool.submit(_read_truth, request.gt, split, protocols)
         from benchmark.evaluate_depth import evaluate_settings, load_kernels
-        from benchmark.matching import match
         from benchmark.summarize import Inputs, summarize
 
         load_kernels()
@@ -87,7 +92,7 @@ def score(request: Request) -> list[Score]:
         flipped=digests[1] if given.flipped is not None else None, kind=given.kind, pred_split=given.split.name,
         surplus_predictions=joined.surplus,
     )  # fmt: skip
-    notes = ["the ground truth names no frames: its order was taken to be that of the split"] if truth.order_assumed else []
+    notes = [ASSUMED.format(truth.header.depth_kind, split.name)] if truth.order_assumed else []
     common: dict[str, Any] = {
         "method": given.method,
         "inputs": inputs,
@@ -108,12 +113,21 @@ class _Given(NamedTuple):
     split: Split
 
 
+def _refuse_disparities_as_metres(protocols: Sequence[DepthProtocol], given: _Given) -> None:
+    metric = [p.name for p in protocols if p.scaling == "none"]
+    if metric and given.kind == "disparity":
+        raise PredictionError(
+            f"{given.predictions.source}: {metric[0]} scores metres, and a disparity has no scale; say `--kind depth` or "
+            "`--kind inverse_depth`, or choose a protocol that scales"
+        )
+
+
 def _open(request: Request, split: Split) -> _Given:
     manifest = read_manifest(request.pred)
     kind = request.kind or manifest.kind or "disparity"
     named = request.pred_split or manifest.split
     pred_split = resolve_split(named) if named else split
-    method = method_name(request.method or manifest.method or request.pred.stem)
+    method = method_name(request.method or manifest.method or default_name(request.pred))
     predictions = read_predictions(manifest.predictions, pred_split.frame_ids)
     if predictions.declared not in {None, kind}:
         raise PredictionError(
@@ -126,7 +140,6 @@ def _open(request: Request, split: Split) -> _Given:
 
 def _read_truth(path: Path, split: Split, protocols: Sequence[DepthProtocol]) -> GroundTruth:
     from benchmark.io.ground_truth_files import read_ground_truth
-    from benchmark.matching import check_ground_truth
 
     source = protocols[0].ground_truth
     truth = read_ground_truth(path, split, dataset=source.dataset, depth_kind=source.depth_kind)
@@ -155,7 +168,9 @@ def _common_split(protocols: Sequence[DepthProtocol], gt: Path) -> Split:
     name = names.pop()
     entry = read_index().get(name)
     if entry is None or entry.sha256 is not None:
-        return load_split(name)
+        return resolve_split(name)
+    if not gt.is_file():
+        raise GroundTruthError(f"{gt}: no such file; make it with `depthbench export_gt --split {name}`")
     # Some lists come with the data set alone: their frames are those of the exported ground truth.
     if gt.suffix not in {".h5", ".hdf5"}:
         raise GroundTruthError(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( %)?|")
 
 
 def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
@@ -16,4 +19,4 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
 
 
 def _numeric(cells: Sequence[object]) -> bool:
-    return all(isinstance(cell, int | float) or (isinstance(cell, str) and cell[:1].isdigit()) for cell in cells)
+    return all(isinstance(cell, int | float) or (isinstance(cell, str) and NUMBER.fullmatch(cell)) for cell in cells)

@@ -23,7 +23,7 @@ from datasets_prep.fetch import PATIENT, Patience, fetch, part_path, remote_size
 from datasets_prep.kitti_raw import DRIVE
 from datasets_prep.progress import Progress, megabytes, say
 from datasets_prep.unpack import DamagedError, unpack
-from datasets_prep.verify import KINDS, verify_frames
+from datasets_prep.verify import KINDS, known_gap, verify_frames
 
 LEDGER = ".depthbench_archives.json"
 FORMAT = 1
@@ -131,12 +131,27 @@ def table(plan: Plan) -> tuple[list[str], list[list[str]]]:
 
 
 def summary(plan: Plan, *, dry_run: bool) -> str:
-    """Closing lines: how many archives there are, and what cannot be had."""
+    """Closing lines: how many archives there are, and what cannot be had.
+
+    Raises:
+        DatasetError: after the download files of the splits are absent that KITTI is not known to lack.
+    """
     n_all, n_pending = len(plan.steps), len(plan.pending)
+    counted = f"{n_pending} now, {n_all - n_pending} before."
+    absent = [] if dry_run else sorted(set().union(*(p for _, p in _lacking(plan.dataset, plan.frames, plan.root).values())))
+    surprising = [path for path in absent if not known_gap([path])]
+    if surprising:
+        raise DatasetError(
+            f"{plan.root}: {n_all} archives are unpacked, but they do not hold {len(surprising)} of the files that the splits "
+            f"name, such as {surprising[0]}. Correct the list where it names what KITTI does not have, or add --again"
+        )
     if dry_run:
         text = f"{n_all} archives, {n_all - n_pending} complete in {plan.root}, {n_pending} to download."
+    elif absent:
+        text = f"{n_all} archives unpacked in {plan.root}, without {len(absent)} files of the splits, such as {absent[0]}: "
+        text += f"{counted} {known_gap(absent)}"
     else:
-        text = f"{n_all} archives, all complete in {plan.root}: {n_pending} now, {n_all - n_pending} before."
+        text = f"{n_all} archives, all complete in {plan.root}: {counted}"
     for drive in plan.withdrawn:
         text += f"\n{drive} (odometry sequence 03) is no longer distributed as raw data: its frames cannot be downloaded."
     return text

@@ -11,14 +11,14 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
 
-from benchmark.errors import DatasetError
+from benchmark.errors import DatasetError, GroundTruthError
 from benchmark.io.ground_truth import Header, Part
 from benchmark.io.ground_truth_hdf5 import read_hdf5, write_hdf5
 from benchmark.splits import Split
@@ -99,11 +99,11 @@ def export_gt(
     shards.open_folder(folder, pieces)
     tally = _Tally()
     with contextlib.closing(_parts(source, pieces, jobs or -1, tally, quiet=quiet)) as parts:
-        write_hdf5(out, _header(dataset, frames, source), parts)
+        _write(out, _header(dataset, frames, source), parts, folder)
     shards.close_folder(folder, pieces)
     if npz is not None:
         truth = read_hdf5(out)
-        write_field_npz(npz, (truth.dense(i) for i in range(len(truth))), len(truth))
+        write_field_npz(npz, (truth.dense(i) for i in range(len(truth))), len(truth), header=truth.header)
     return Export(
         out=out, split=frames.name, frames=len(frames.frames), points=tally.points, bytes=out.stat().st_size,
         seconds=time.perf_counter() - started, resumed=tally.resumed, without_intrinsics=tally.without_intrinsics,
@@ -117,17 +117,33 @@ def _header(dataset: str, split: Split, source: Source) -> Header:
     )  # fmt: skip
 
 
+def _write(out: Path, header: Header, parts: Iterable[Part], folder: Path) -> None:
+    try:
+        write_hdf5(out, header, parts)
+    except GroundTruthError as error:
+        if isinstance(error.__cause__, OSError):
+            raise GroundTruthError(
+                f"{error}. The finished pieces are kept in {folder}: the same command continues from them"
+            ) from error
+        raise
+
+
 def _check_outputs(out: Path, npz: Path | None) -> None:
-    for path in (out, npz):
+    for option, path, suffixes in (("--out", out, (".h5", ".hdf5")), ("--npz", npz, (".npz",))):
         if path is not None and path.is_dir():
-            raise DatasetError(f"{path}: a folder; expected the name of a file to write, such as {path / 'gt.h5'}")
+            raise DatasetError(f"{path}: a folder; expected the name of a file to write, such as {path / f'gt{suffixes[0]}'}")
+        # Another file, such as a list or an image that was named by mistake, is never overwritten.
+        if path is not None and path.suffix not in suffixes:
+            raise DatasetError(
+                f"{path}: {option} ends in {path.suffix or 'no suffix'!r}, expected {' or '.join(suffixes)}; nothing was "
+                f"written: choose a name such as {path.with_name('gt_depths')}{suffixes[0]}"
+            )
+    for path in (out, npz):
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise shards.cannot_write(path.parent, error) from error
-    if npz is not None and npz.resolve() == out.resolve():
-        raise DatasetError(f"{out}: --out and --npz name the same file; choose two names")
 
 
 def _parts(source: Source, pieces: list[shards.Shard], jobs: int, tally: _Tally, *, quiet: bool) -> Generator[Part, None, None]:

@@ -1,5 +1,6 @@
 """The field's `gt_depths.npz`: key `data`, a 1-D object array of dense float32 (H, W) maps, as Monodepth2 stores it.
 
+The field's readers take `data` alone; beside it lie `frame_id`, `depth_kind` and `dataset`, by which depthbench knows a file.
 Maps are written one after another, so a whole split never lies in memory (it is 1.3 GB, and NumPy's own writer holds
 it twice). An object array in an `.npy` file is a pickle; its few instructions are written here with the module names
 that every NumPy knows, because files from NumPy 2 do not open in the older ones that the field's scripts need.
@@ -20,29 +21,50 @@ import numpy.typing as npt
 
 from benchmark.errors import GroundTruthError
 from benchmark.io.files import atomic_path
+from benchmark.io.ground_truth import Header
 
 RECONSTRUCT = pickle.GLOBAL + b"numpy.core.multiarray\n_reconstruct\n" + pickle.GLOBAL + b"numpy\nndarray\n"
 RECONSTRUCT += pickle.BININT1 + b"\0" + pickle.TUPLE1 + pickle.SHORT_BINBYTES + b"\1b" + pickle.TUPLE3 + pickle.REDUCE
 
 
-def write_field_npz(path: Path, maps: Iterable[npt.NDArray[np.float32]], count: int) -> None:
+def write_field_npz(path: Path, maps: Iterable[npt.NDArray[np.float32]], count: int, *, header: Header | None = None) -> None:
     """Write `count` maps (H, W) float32 to `path`, which appears only whole.
+
+    Args:
+        path: the `.npz`.
+        maps: in metres, in order.
+        count: how many there are.
+        header: whose frame ids, depth kind and data set are stored beside the maps; None stores none.
 
     Raises:
         GroundTruthError: the file cannot be written.
     """
     try:
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            # A fixed date, so that the same maps give the same bytes.
-            member = zipfile.ZipInfo("data.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            member.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(member, "w", force_zip64=True) as file:
+            with archive.open(_member("data"), "w", force_zip64=True) as file:
                 _write_npy(file, maps, count)
+            for name, text in _texts(header).items():
+                with archive.open(_member(name), "w") as file:
+                    np.lib.format.write_array(file, text, allow_pickle=False)
     except OSError as error:
         raise GroundTruthError(
             f"{path}: cannot write ({error.strerror or error}); free some space or choose another --npz. "
             "The ground truth itself is complete"
         ) from error
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    # A fixed date, so that the same maps give the same bytes.
+    member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    member.compress_type = zipfile.ZIP_DEFLATED
+    return member
+
+
+def _texts(header: Header | None) -> dict[str, npt.NDArray[np.bytes_]]:
+    if header is None:
+        return {}
+    about = {name: np.array(getattr(header, name).encode()) for name in ("depth_kind", "dataset")}
+    return {"frame_id": np.array([text.encode() for text in header.frame_id]), **about}
 
 
 def _write_npy(file: IO[bytes], maps: Iterable[npt.NDArray[np.float32]], count: int) -> None:

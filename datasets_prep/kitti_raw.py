@@ -17,11 +17,13 @@ import numpy.typing as npt
 from benchmark.errors import DatasetError
 from benchmark.io.ground_truth_files import DATE_SIZES
 from benchmark.splits import Frame
+from datasets_prep.scan_end import LOWEST, end_elevation
 
 Matrix = npt.NDArray[np.float64]
 
 CAMERAS = ("image_00", "image_01", "image_02", "image_03")
 POINT_BYTES = 16  # x, y, z, reflectance as float32
+MAX_SCAN_BYTES = 1 << 26  # an HDL-64 scan has 2 MB
 DRIVE = re.compile(r"(?P<date>\d{4}_\d{2}_\d{2})_drive_\d{4}_[a-z]+")
 AGAIN = "fetch its archive again (`depthbench datasets verify --data DIR --split SPLIT` names it)"
 
@@ -109,16 +111,24 @@ def read_calibration(path: Path) -> dict[str, Matrix]:
 
     Only the first colon separates: `calib_time: 09-Jan-2012 13:57:47` holds three. Lines that are no numbers are left
     out; whoever needs a key asks `entry` for it, which names the file when it is not there.
+
+    Raises:
+        DatasetError: no text, or a key that comes twice.
     """
     values: dict[str, Matrix] = {}
+    seen: set[str] = set()
     for line in read_text(path).splitlines():
         key, separator, text = line.partition(":")
+        key = key.strip()
+        if separator and key in seen:
+            raise DatasetError(f"{path}: the calibration has the key {key[:40]!r} twice, expected each key once; {AGAIN}")
+        seen.add(key)
         try:
             numbers = [float(word) for word in text.split()]
         except ValueError:
             continue
         if separator and numbers:
-            values[key.strip()] = np.array(numbers)
+            values[key] = np.array(numbers)
     return values
 
 
@@ -135,26 +145,30 @@ def entry(calibration: dict[str, Matrix], key: str, shape: tuple[int, ...], *, p
         )
     value = calibration[key]
     if value.size != np.prod(shape) or not np.isfinite(value).all():
-        raise DatasetError(f"{path}: {key} holds {value.size} values ({value}), expected {np.prod(shape)} finite ones; {AGAIN}")
+        listed = " ".join(f"{number:g}" for number in value[:12])
+        raise DatasetError(
+            f"{path}: {key} holds {value.size} values ({listed}), expected {np.prod(shape)} finite ones; {AGAIN}"
+        )
     return value.reshape(shape)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """One recording day: size (height, width) of the rectified images, `P_rect` (3, 4) of each camera to pixels, and
-    `T_rect_lidar` (4, 4) from the LiDAR to the rectified frame of camera 0."""
+    """One recording day: size (height, width) of the rectified images, `P_rect` (3, 4) of each camera to pixels,
+    `T_rect_lidar` (4, 4) from the LiDAR to the rectified frame of camera 0, and the `path` of calib_cam_to_cam.txt."""
 
     date: str
     shape: tuple[int, int]
     P_rect: dict[str, Matrix]
     T_rect_lidar: Matrix
+    path: Path
 
     def projection(self, camera: str) -> Matrix:
         """P_rect (3, 4) of a camera."""
         if camera not in self.P_rect:
             raise DatasetError(
-                f"{self.date}: the calibration has no {camera}; found: {', '.join(self.P_rect) or 'none'}. Choose one of "
-                f"these with --camera, or {AGAIN}"
+                f"{self.path}: the calibration has no key 'P_rect_{camera[-2:]}', expected twelve values for {camera}; found: "
+                f"{', '.join(self.P_rect) or 'no camera'}. Choose another --camera, or {AGAIN}"
             )
         return self.P_rect[camera]
 
@@ -190,6 +204,7 @@ def load_calibration(root: Path, date: str) -> Calibration:
         shape=_rectified_size(date, cameras, path),
         P_rect={camera: entry(cameras, key, (3, 4), path=path) for camera, key in present.items()},
         T_rect_lidar=R_rect @ read_rigid(calibration_path(root, date, "velo_to_cam")),
+        path=path,
     )
 
 
@@ -237,12 +252,17 @@ def read_velodyne(path: Path, *, buffer: npt.NDArray[np.uint8] | None = None) ->
             costs more than the reading.
 
     Raises:
-        DatasetError: missing, empty, truncated, or with values that are no numbers.
+        DatasetError: missing, empty, truncated, far too large, or with values that are no numbers.
     """
     try:
         # Unlike np.fromfile, readinto releases the interpreter lock: scans are read by several threads.
         with path.open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
+            if size > MAX_SCAN_BYTES:
+                raise DatasetError(
+                    f"{path}: {size} bytes are no LiDAR scan, expected about 2 MB and at most {MAX_SCAN_BYTES}; the file is "
+                    f"of another kind: {AGAIN}"
+                )
             raw = np.empty(size, np.uint8) if buffer is None or len(buffer) < size else buffer[:size]
             raw = raw[: file.readinto(raw.data)]
     except OSError as error:
@@ -256,6 +276,12 @@ def read_velodyne(path: Path, *, buffer: npt.NDArray[np.uint8] | None = None) ->
     scan = raw.view("<f4").reshape(-1, 4)
     if not np.isfinite(scan).all():
         raise DatasetError(f"{path}: the LiDAR scan holds NaN or infinite values; the file is damaged: {AGAIN}")
+    elevation = end_elevation(path, scan)
+    if elevation is not None:
+        raise DatasetError(
+            f"{path}: the LiDAR scan is truncated: its {len(scan)} points end at an elevation of {elevation:.1f} degrees, "
+            f"expected the lowest beam, below {LOWEST:.0f}; {AGAIN}"
+        )
     return scan
 
 

@@ -7,6 +7,7 @@ with a check sum of every array; a torn one does not read and is made again, whi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -83,17 +84,19 @@ def open_folder(folder: Path, shards: Sequence[Shard]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
             if NAME.fullmatch(path.name) and path.name not in wanted:
-                path.unlink()
+                path.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error
 
 
 def close_folder(folder: Path, shards: Sequence[Shard]) -> None:
     """Delete the shards, and their folder unless somebody put other files there."""
-    for shard in shards:
-        shard.path.unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    # Another export to the same file may have closed it already.
+    with contextlib.suppress(FileNotFoundError):
+        for shard in shards:
+            shard.path.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def make(source: Source, shard: Shard) -> bool:
@@ -125,6 +128,8 @@ def read(shard: Shard) -> Part:
         # Opened here, because np.load leaves a file open when it is no zip.
         with shard.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Part(**{name: arrays[name] for name in Part._fields})
+    except FileNotFoundError as error:
+        raise cannot_write(shard.path, error) from error
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise GroundTruthError(
             f"{shard.path}: a finished piece of the export cannot be read back ({error}); run the same export again, "
@@ -140,7 +145,12 @@ def _whole(shard: Shard) -> bool:
 
 
 def cannot_write(path: Path, error: OSError) -> GroundTruthError:
-    """What to say when the disk is full or read-only."""
+    """What to say when the disk is full or read-only, or another export took the folder away."""
+    if isinstance(error, FileNotFoundError):
+        return GroundTruthError(
+            f"{path}: a finished piece of the export disappeared; another export to the same --out is running or has just "
+            "finished. Wait for it, or choose another --out"
+        )
     return GroundTruthError(
         f"{path}: cannot write ({error.strerror or error}). The export keeps finished pieces in this folder; free some "
         "space or choose another --out, then run the same command again"

@@ -6,6 +6,7 @@ is read for one frame, the depth first: a shard is made again when any of them c
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -207,8 +208,11 @@ def _raw_source(root: Path, split: Split, kind: str, collision: str) -> RawSourc
     # The scans first: where nothing is there, their count says more than the first calibration that is missing.
     scan = partial(kitti_raw.velodyne_path, root)
     require_files(split, scan, what="LiDAR scan", root=root, dataset="kitti_raw")
-    dates = sorted({kitti_raw.date_of(drive) for drive in split.drives})
-    return RawSource(root, {date: kitti_raw.load_calibration(root, date) for date in dates}, kind, collision)
+    cameras = sorted({(kitti_raw.date_of(frame.drive), kitti_raw.check_camera(frame)) for frame in split.frames})
+    calibrations = {date: kitti_raw.load_calibration(root, date) for date in dict(cameras)}
+    for date, camera in cameras:
+        calibrations[date].projection(camera)  # a camera without one is said now, not after half of the scans
+    return RawSource(root, calibrations, kind, collision)
 
 
 def require_files(split: Split, path_of: Callable[[Frame], Path], *, what: str, root: Path, dataset: str) -> None:
@@ -230,7 +234,8 @@ def _where_to_get(dataset: str, root: Path, split: Split) -> str:
     if dataset == "packnet_kitti":
         return packnet_maps.OBTAIN
     name = split.source if split.role == "custom" else split.name.partition("@")[0]
-    return f"`depthbench datasets verify --dataset {dataset} --data {root} --split {name}` names their archives"
+    command = ["depthbench", "datasets", "verify", "--dataset", dataset, "--data", str(root), "--split", name]
+    return f"`{shlex.join(command)}` names their archives"
 
 
 def _listed(shown: Sequence[str], total: int, noun: str) -> str:

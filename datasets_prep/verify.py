@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
 
 from benchmark.errors import DatasetError
 from benchmark.splits import Frame, Split
 from datasets_prep import kitti_depth, kitti_raw
 from datasets_prep.archives import WITHDRAWN, archive_of, calibration_archive, raw_drives, raw_frames
 from datasets_prep.images import jpeg_ends
+from datasets_prep.scan_end import TAIL_POINTS, end_elevation
 
 TAIL = 12  # the PNG end chunk: length 0, its name, its CRC
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -66,9 +71,9 @@ class Report:
 def verify(split: Split, root: Path, *, dataset: str | None = None, need: Sequence[str] | None = None) -> list[Report]:
     """Look for every file of a split below the root of `dataset` (default: its own): calibration by date, then drives.
 
-    Truncated is what cannot be whole: a scan whose size is no multiple of 16 or zero, a PNG without its end chunk, a
-    JPG without its end marker, an empty text. `need` is a choice of KINDS[dataset] (default: all). Odometry splits are
-    looked for among the raw drives they were cut from when `dataset` is kitti_raw.
+    Truncated is what cannot be whole: a scan whose size is no multiple of 16 or zero or that ends before its lowest
+    beam, a PNG without its end chunk, a JPG without its end marker, an empty text. `need` is a choice of KINDS[dataset]
+    (default: all). Odometry splits are looked for among the raw drives they were cut from when `dataset` is kitti_raw.
 
     Raises:
         DatasetError: a data set or kind that cannot be verified, or a file that cannot be read.
@@ -125,17 +130,17 @@ def shortfall(reports: Sequence[Report], split: str, root: Path) -> DatasetError
     first = (truncated + missing)[0]
     archives = {report.archive for report in reports if report.archive and (report.missing or report.truncated)}
     known = "kitti_depth" if any("depth" in report.counts for report in reports) else "kitti_raw"
-    command = f"depthbench datasets download {known} --for {split} --data {root}"
+    command = shlex.join(["depthbench", "datasets", "download", known, "--for", split, "--data", str(root)])
     holders = ", ".join(sorted(archives)[:2]) + ", ..." * (len(archives) > 2)
     advice = f"`{command}` fetches what holds them ({holders})."
-    notes = [note for note in (advice if archives else "", _note(missing)) if note]
+    notes = [note for note in (advice if archives else "", known_gap(missing)) if note]
     return DatasetError(
         f"{root}: {len(missing)} files of {split} are missing and {len(truncated)} truncated, such as {first}. "
         + " ".join(notes or ["KITTI does not distribute them; put them there from where they came."])
     )
 
 
-def _note(missing: Sequence[str]) -> str:
+def known_gap(missing: Sequence[str]) -> str:
     """What is known of files that no archive holds."""
     if any(path.startswith(NO_SCANS) for path in missing):
         return "KITTI has no LiDAR scans for the frames 177 to 180 of 2011_09_26_drive_0009_sync."
@@ -167,7 +172,7 @@ def wholeness(path: Path) -> str:
             if not stat.S_ISREG(info.st_mode):
                 return "missing"
             if path.suffix == ".bin":
-                return "truncated" if info.st_size == 0 or info.st_size % kitti_raw.POINT_BYTES else "found"
+                return "found" if _scan_ends_well(path, file, info.st_size) else "truncated"
             file.seek(max(0, info.st_size - TAIL))
             return "found" if _ends_well(path.suffix, file.read(TAIL)) else "truncated"
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -176,6 +181,14 @@ def wholeness(path: Path) -> str:
         raise DatasetError(
             f"{path} is there but cannot be read: {error}. Correct its permissions and run the same command again."
         ) from error
+
+
+def _scan_ends_well(path: Path, file: BinaryIO, size: int) -> bool:
+    if size == 0 or size % kitti_raw.POINT_BYTES:
+        return False
+    file.seek(max(0, size - TAIL_POINTS * kitti_raw.POINT_BYTES))
+    tail = np.frombuffer(file.read(TAIL_POINTS * kitti_raw.POINT_BYTES), "<f4").reshape(-1, 4)
+    return end_elevation(path, tail) is None
 
 
 def _ends_well(suffix: str, tail: bytes) -> bool:

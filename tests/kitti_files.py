@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 DATE = "2011_09_26"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0IEND\xaeB`\x82"
-SCAN = bytes(32)
+SCAN = struct.pack("<8f", *(3.9, 0, -1.7, 0.5) * 2)  # at the lowest beam
 OXTS = b"49.0 8.4\n"
 
 

@@ -29,12 +29,22 @@ def _kitti_tree(middle: str) -> Callable[[str], str]:
     return name
 
 
+def _selection(what: str) -> Callable[[str], str]:
+    def name(frame_id: str) -> str:
+        drive, camera, number = frame_id.split("/")
+        return f"{drive}_{what}_{number}_{camera}"
+
+    return name
+
+
 # How a frame's file may be called, and which files of the folder follow that naming.
 NAMINGS: dict[str, tuple[Callable[[str], str], str]] = {
     "frame id with / as __": (lambda frame_id: frame_id.replace("/", "__"), "*"),
     "frame id as a path": (lambda frame_id: frame_id, "**/*"),
     "PackNet-SfM *_depth": (lambda frame_id: frame_id.replace("/", "__") + "_depth", "*_depth"),
     "PackNet-SfM velodyne maps": (_kitti_tree("proj_depth/velodyne/{camera}"), "*/*/proj_depth/velodyne/*/*"),
+    "KITTI depth selection": (_selection("groundtruth_depth"), "*_groundtruth_depth_*"),
+    "KITTI depth selection, image names": (_selection("image"), "*_sync_image_*"),
     "annotated depth by date": (_kitti_tree("proj_depth/groundtruth/{camera}"), "*/*/proj_depth/groundtruth/*/*"),
 }
 # The position in a list instead of a name (its digits, what follows them); such a folder is a bare array.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -31,7 +32,7 @@ def read_ground_truth(path: Path, split: Split, *, dataset: str, depth_kind: str
     Args:
         path: `.h5`, `.npz`, `.npy` or a folder.
         split: the frames that a file without ids must follow, and that a folder is searched for.
-        dataset: the data set of the protocol; a file without a header is taken to be of it.
+        dataset: the data set of the protocol; a file that does not name its own is taken to be of it.
         depth_kind: likewise.
 
     Raises:
@@ -40,7 +41,8 @@ def read_ground_truth(path: Path, split: Split, *, dataset: str, depth_kind: str
     if path.is_dir():
         return _read_folder(path, split, dataset=dataset, depth_kind=depth_kind)
     if not path.is_file():
-        raise GroundTruthError(f"{path}: no such file or folder; make it with `depthbench export_gt --split {split.name}`")
+        name = shlex.quote(split.source if split.role == "custom" else split.name)
+        raise GroundTruthError(f"{path}: no such file or folder; make it with `depthbench export_gt --split {name}`")
     if path.suffix in {".h5", ".hdf5"}:
         from benchmark.io.ground_truth_hdf5 import read_hdf5
 
@@ -51,14 +53,17 @@ def read_ground_truth(path: Path, split: Split, *, dataset: str, depth_kind: str
 
 
 def _read_field_file(path: Path, split: Split, *, dataset: str, depth_kind: str) -> GroundTruth:
-    from benchmark.io.gt_depths_npz import read_gt_depths
+    from benchmark.io.gt_depths_npz import About, read_about, read_gt_depths
 
-    maps = read_gt_depths(path, len(split.frame_ids))
-    for i, depth in enumerate(maps):
-        _check_size(path, split.frame_ids[i], depth)
-    header = _header(split, split.frame_ids, dataset=dataset, depth_kind=depth_kind, scale=None)
+    stored = read_about(path)
+    about = stored or About(split.frame_ids, depth_kind, dataset)
+    maps = read_gt_depths(
+        path, len(about.frame_id), whose="it names" if stored else "the split has",
+        check_size=lambda i, shape: _check_size(path, about.frame_id[i], shape),
+    )  # fmt: skip
+    header = _header(split, about.frame_id, dataset=about.dataset, depth_kind=about.depth_kind, scale=None)
     one_by_one = (maps.pop(0) for _ in range(len(maps)))
-    return assemble(header, _blocks(one_by_one), order_assumed=True, source=str(path))
+    return assemble(header, _blocks(one_by_one), order_assumed=stored is None, source=str(path))
 
 
 def _read_folder(path: Path, split: Split, *, dataset: str, depth_kind: str) -> GroundTruth:
@@ -98,7 +103,7 @@ def _blocks(maps: Iterator[NDArray[Any]]) -> Iterator[Part]:
 
 
 def _check_map(path: Path, frame_id: str, depth: NDArray[Any]) -> NDArray[Any]:
-    _check_size(path, frame_id, depth)
+    _check_size(path, frame_id, depth.shape)
     if depth.dtype != np.uint16 and not np.isfinite(depth).all():
         raise GroundTruthError(
             f"{path}: the map of {frame_id} holds NaN or inf; expected 0 where there is no ground truth: export it again"
@@ -106,11 +111,11 @@ def _check_map(path: Path, frame_id: str, depth: NDArray[Any]) -> NDArray[Any]:
     return depth
 
 
-def _check_size(path: Path, frame_id: str, depth: NDArray[Any]) -> None:
+def _check_size(path: Path, frame_id: str, shape: tuple[int, ...]) -> None:
     expected = DATE_SIZES.get(frame_id[:10])
-    if expected is not None and depth.shape != expected:
+    if expected is not None and shape != expected:
         raise GroundTruthError(
-            f"{path}: the map of {frame_id} is {depth.shape[0]}x{depth.shape[1]}; images of {frame_id[:10]} are "
+            f"{path}: the map of {frame_id} is {shape[0]}x{shape[1]}; images of {frame_id[:10]} are "
             f"{expected[0]}x{expected[1]}. The file follows another order or another split: take the one "
             "made for this split, or export it with `depthbench export_gt`"
         )

@@ -65,7 +65,7 @@ def write_hdf5(path: Path, header: Header, parts: Iterable[Part]) -> None:
     except OSError as error:
         raise GroundTruthError(
             f"{path}: cannot write the ground truth: {error.strerror or error}. Free some space or choose another --out; "
-            "nothing was left behind"
+            "no half-written file was left"
         ) from error
 
 

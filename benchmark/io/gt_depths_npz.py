@@ -8,20 +8,24 @@ against its bytes before an array is made. (The one in C takes memory for any in
 
 from __future__ import annotations
 
+import contextlib
 import math
 import pickle
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import GroundTruthError
-from benchmark.io.npy import MAX_SIDE, NpyHeader, open_array, read_header
+from benchmark.io.npy import MAX_SIDE, NpyHeader, open_array, read_header, read_values
 
 MAX_BYTES_PER_FRAME = 9 * 2048 * 2048  # a number among objects takes 9 bytes
+MAX_TEXT = 1024
 KEYS = ("data", "depth")
+ABOUT = ("frame_id", "depth_kind", "dataset")
 
 
 class _ForeignError(Exception):
@@ -142,35 +146,99 @@ class _Unpickler(pickle._Unpickler):
             raise _ForeignError(f"it wants to load {module}.{name}"[:200]) from None
 
 
-def read_gt_depths(path: Path, frames: int) -> list[NDArray[Any]]:
+class About(NamedTuple):
+    """What an archive says of its maps: frame ids in order, depth kind and data set."""
+
+    frame_id: tuple[str, ...]
+    depth_kind: str
+    dataset: str
+
+
+def read_about(path: Path) -> About | None:
+    """What `depthbench export_gt --npz` stores beside the maps; None in the field's own files, which have the maps alone.
+
+    Raises:
+        GroundTruthError: damaged, or some of it without the rest.
+    """
+    if path.suffix != ".npz":
+        return None
+    with _members(path) as names:
+        found = [name for name in ABOUT if name in names]
+    if not found:
+        return None
+    if len(found) < len(ABOUT):
+        raise GroundTruthError(
+            f"{path}: holds {', '.join(found)} without the rest of {', '.join(ABOUT)}; expected all of them or none: export "
+            "it again with `depthbench export_gt --npz`"
+        )
+    ids, kind, dataset = (_read_texts(path, name, axes) for name, axes in zip(ABOUT, (1, 0, 0), strict=True))
+    return About(ids, kind[0], dataset[0])
+
+
+@contextlib.contextmanager
+def _members(path: Path) -> Iterator[set[str]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        yield set()  # `open_array` says what is wrong with it
+
+
+def _read_texts(path: Path, name: str, axes: int) -> tuple[str, ...]:
+    """The texts of fixed length in one array of the archive, which has `axes` axes."""
+    with open_array(path, (name,), GroundTruthError, any_lone=False) as (stream, size):
+        header = read_header(stream, size, str(path), GroundTruthError)
+        if header.dtype.kind != "S" or len(header.shape) != axes or not 0 < header.dtype.itemsize <= MAX_TEXT:
+            raise GroundTruthError(
+                f"{path}: {name} is {header.dtype} {header.shape}; expected {'texts' if axes else 'one text'} of fixed length: "
+                "export it again with `depthbench export_gt --npz`"
+            )
+        return tuple(text.decode() for text in read_values(stream, header, str(path), GroundTruthError).ravel())
+
+
+def read_gt_depths(
+    path: Path,
+    frames: int,
+    *,
+    whose: str = "the split has",
+    check_size: Callable[[int, tuple[int, ...]], None] = lambda i, shape: None,
+) -> list[NDArray[Any]]:
     """The dense maps (H, W) of the file, in its order.
 
     Args:
         path: `gt_depths.npz` or `.npy`.
-        frames: how many maps the split has; a file that declares another number is refused before memory is taken.
+        frames: how many maps it must hold; a file that declares another number is refused before memory is taken.
+        whose: who says so, for that refusal.
+        check_size: raises where map i may not have the shape; maps of one size are judged before they are read.
 
     Raises:
         GroundTruthError: another count, damaged, or a pickle of anything but numeric arrays (nothing of it is executed).
     """
     with open_array(path, KEYS, GroundTruthError) as (stream, size):
         header = read_header(stream, size, str(path), GroundTruthError)
-        _check_header(path, header, frames, size)
+        _check_header(path, header, frames, size, whose)
+        if len(header.shape) == 3:
+            for i in range(frames):
+                check_size(i, header.shape[1:])
         if header.dtype.kind != "O":
             return [_checked(path, i, one) for i, one in enumerate(_dense_maps(path, stream, header))]
         try:
-            return [_checked(path, i, one) for i, one in enumerate(_unpickle_maps(path, stream, header.shape))]
+            maps = [_checked(path, i, one) for i, one in enumerate(_unpickle_maps(path, stream, header.shape))]
         except _ForeignError as problem:
             raise GroundTruthError(
                 f"{path}: {problem}; the field's ground truth is an object array of float depth maps and nothing else. "
                 "Nothing of the file was executed. Get it from its authors again or export it with `depthbench export_gt`"
             ) from problem
+        for i, depth in enumerate(maps):
+            check_size(i, depth.shape)
+        return maps
 
 
-def _check_header(path: Path, header: NpyHeader, frames: int, size: int) -> None:
+def _check_header(path: Path, header: NpyHeader, frames: int, size: int, whose: str) -> None:
     shape, fortran, dtype = header
     if not shape or shape[0] != frames:
         raise GroundTruthError(
-            f"{path}: holds {shape[0] if shape else 'no'} maps; the split has {frames} frames, in that order: take the file "
+            f"{path}: holds {shape[0] if shape else 'no'} maps; {whose} {frames} frames, in that order: take the file "
             "made for this split, or export it with `depthbench export_gt`"
         )
     if size > frames * MAX_BYTES_PER_FRAME:

@@ -140,12 +140,13 @@ class NpzPredictions:
 
     frame_id = None
     surplus = 0
-    declared = None
 
     def __init__(self, path: Path) -> None:
         self.path, self.source = path, str(path)
         with open_array(path, NPZ_KEYS, PredictionError) as (stream, size):
             header = self._header(stream, size)
+            # PackNet-SfM saves metres under this key; the other keys are used for everything.
+            self.declared = "depth" if stream.name == "depth.npy" else None
         self.shape = header.shape
         self._lock = threading.Lock()
         self._values: NDArray[Any] | None = None

@@ -31,6 +31,11 @@ def method_name(text: str) -> str:
     return text
 
 
+def default_name(path: Path) -> str:
+    """A method name from the name of a file, whatever characters that has."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", path.stem).strip("._+-")[:100] or "predictions"
+
+
 def validate_record(record: dict[str, Any], source: str) -> None:
     """Hold a record to the shipped JSON Schema.
 
@@ -74,10 +79,11 @@ def write_result(folder: Path, record: dict[str, Any], table: ImageTable) -> lis
     if bad:
         raise ResultError(f"{stem}: {', '.join(bad)} is not a finite number; the record is not written")
     validate_record(record, stem)
-    paths = [folder / f"{stem}.json", folder / f"{stem}.csv"]
+    # The record last: where it stands, its table does.
+    paths = [folder / f"{stem}.csv", folder / f"{stem}.json"]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, text in zip(paths, (to_json(record), table_csv(table)), strict=True):
+        for path, text in zip(paths, (table_csv(table), to_json(record)), strict=True):
             with atomic_write(path) as file:
                 file.write(text.encode())
     except OSError as problem:

@@ -92,7 +92,7 @@ def _scans(raw: Path) -> str:
 def _made_up_scan(seed: int) -> np.ndarray:
     """(n, 4) float32: 64 beams over a flat ground 1.73 m below, with obstacles at random ranges."""
     random = np.random.default_rng(seed)
-    elevation, azimuth = np.meshgrid(np.deg2rad(np.linspace(-24.8, 2, 64)), np.linspace(-np.pi, np.pi, 1900), indexing="ij")
+    elevation, azimuth = np.meshgrid(np.deg2rad(np.linspace(2, -24.8, 64)), np.linspace(-np.pi, np.pi, 1900), indexing="ij")
     ground = np.where(elevation < 0, 1.73 / np.maximum(np.sin(-elevation), 1e-6), np.inf)
     distance = np.minimum(np.minimum(ground, random.uniform(5, 75, azimuth.shape)), 78)
     flat = distance * np.cos(elevation)

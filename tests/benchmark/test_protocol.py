@@ -193,3 +193,10 @@ PUBLISHED = {
 def test_no_protocol_changes_under_its_version() -> None:
     found = {name: (p.version, p.sha256[:16]) for name in protocol_names() for p in [load_protocol(name)]}
     assert found == PUBLISHED
+
+
+def test_a_published_name_is_kept_for_the_published_protocol(tmp_path: Path) -> None:
+    changed = variant(tmp_path, ("crop: garg", "crop: none"), name="kitti_eigen")
+    assert "is the name of a published protocol, and this one differs from it" in refusal(changed)
+    same = variant(tmp_path, ('title: "', 'title: "Reworded: '), name="kitti_eigen")
+    assert load_protocol(str(same)).sha256 == load_protocol("kitti_eigen").sha256

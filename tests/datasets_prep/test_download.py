@@ -161,6 +161,21 @@ def test_file_that_no_archive_holds_is_said_once_and_not_asked_for_again(
     assert "does not hold 3 of the files that the split names" in capsys.readouterr().err
     (step,) = [s for s in plan_download("kitti_raw", [split], tmp_path).steps if s.archive.name == f"{DRIVE}.zip"]
     assert (step.state, step.note) == ("complete", "3 files are not in the archive")
+    for _ in range(2):  # also where nothing is left to download
+        result = run("kitti_raw", "--for", path, "--data", tmp_path, "--base-url", site.url)
+        assert result.exit_code == 1
+        assert "do not hold 3 of the files that the splits name, such as 2011_09_26/" in str(result.exception)
+        assert "all complete" not in result.stderr
+
+
+def test_known_gaps_are_in_the_closing_line(split: Split, tmp_path: Path) -> None:
+    write_files(tmp_path, {f"train/{DRIVE}/proj_depth/groundtruth/image_02/0000000007.png": PNG})
+    text = summary(plan_download("kitti_depth", [split], tmp_path), dry_run=False)
+    assert text == (
+        f"1 archives unpacked in {tmp_path}, without 2 files of the splits, such as "
+        f"train/{DRIVE}/proj_depth/groundtruth/image_02/0000000002.png: 0 now, 1 before. "
+        "KITTI has no annotated depth for the first and last frames of a drive."
+    )
 
 
 def test_kept_and_foreign_archives_stay(site: Site, split: Split, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -116,6 +117,8 @@ def test_field_npz_holds_the_same_maps(raw_tree, tmp_path):
     truth = read_hdf5(tmp_path / "gt.h5")
     with np.load(tmp_path / "gt_depths.npz", allow_pickle=True) as file:
         maps = file["data"]
+        assert [text.decode() for text in file["frame_id"]] == list(truth.header.frame_id)
+        assert (file["depth_kind"], file["dataset"]) == (b"lidar_forward_x", b"kitti_raw")
     assert len(maps) == len(truth) == 39
     assert all(np.array_equal(maps[i], truth.dense(i)) for i in range(39))
 
@@ -251,7 +254,7 @@ def test_requests_that_make_no_sense(raw_tree, tmp_path):
         (("kitti_raw", "kitti_eigen/test", {"camera": "left"}), DatasetError, "unknown camera 'left'; known: image_00"),
         (("kitti_raw", "kitti_eigen_zhou/val", {"camera": "image_03"}), DatasetError, "frames would repeat"),
         (("ddad", None, {}), DatasetError, "known: kitti_raw, kitti_depth, packnet_kitti"),
-        (("kitti_raw", None, {"npz": out}), DatasetError, "name the same file"),
+        (("kitti_raw", None, {"npz": out}), DatasetError, r"--npz ends in '\.h5', expected \.npz; nothing was written"),
     ]
     for (dataset, split, options), error, problem in cases:
         with pytest.raises(error, match=problem):
@@ -259,6 +262,62 @@ def test_requests_that_make_no_sense(raw_tree, tmp_path):
     with pytest.raises(DatasetError, match="a folder; expected the name of a file"):
         export(raw_tree, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "gt", "gt.npz", "gt.h5.bak"])
+def test_a_file_named_by_mistake_is_not_overwritten(raw_tree, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(DatasetError, match=r"--out ends in .*, expected \.h5 or \.hdf5; nothing was written") as caught:
+        export(raw_tree, tmp_path / name)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(DatasetError, match="--npz ends in"):
+        export(raw_tree, tmp_path / "new" / "gt.hdf5", npz=tmp_path / "notes.txt")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
+def test_a_camera_without_calibration_is_said_before_anything_is_written(tmp_path):
+    data = own_tree(tmp_path)
+    path = data / "kitti_raw" / DATE / "calib_cam_to_cam.txt"
+    path.write_text(path.read_text().replace("P_rect_02", "P_other"))
+    with pytest.raises(DatasetError, match=r"calib_cam_to_cam\.txt: the calibration has no key 'P_rect_02', expected twelve"):
+        export(data, tmp_path / "gt.h5")
+    assert list(tmp_path.iterdir()) == [data]
+
+
+def test_another_export_to_the_same_file_that_finishes_first(raw_tree, tmp_path, monkeypatch):
+    out, close = tmp_path / "gt.h5", shards.close_folder
+    monkeypatch.setattr(shards, "close_folder", lambda folder, pieces: (close(folder, pieces), close(folder, pieces)))
+    assert export(raw_tree, out).frames == 39  # the folder was gone when the second one closed it
+
+    def gone(shard):
+        close(shard.path.parent, [shard])
+        return read(shard)
+
+    read = shards.read
+    monkeypatch.setattr(shards, "read", gone)
+    with pytest.raises(GroundTruthError, match="another export to the same --out is running or has just finished"):
+        export(raw_tree, tmp_path / "loser.h5", jobs=1)
+
+
+def test_a_full_disk_at_the_end_says_that_the_pieces_are_kept(raw_tree, tmp_path, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.io.ground_truth_hdf5.atomic_write", full)
+        with pytest.raises(
+            GroundTruthError, match=r"no half-written file was left\. The finished pieces are kept in .*\.parts"
+        ):
+            export(raw_tree, tmp_path / "gt.h5")
+    assert export(raw_tree, tmp_path / "gt.h5").resumed == 39
+
+
+def test_commands_in_errors_quote_the_paths(raw_tree, tmp_path):
+    names = write_list(tmp_path / "my list.txt", [999])
+    with pytest.raises(DatasetError, match="verify --dataset") as caught:
+        export_gt("kitti_raw", raw_tree, str(names), tmp_path / "gt.h5", quiet=True)
+    command = str(caught.value).split("`")[1]
+    assert shlex.split(command)[-4:] == ["--data", str(raw_tree / "kitti_raw"), "--split", str(names)]
 
 
 def test_unwritable_places(raw_tree, tmp_path, monkeypatch):

@@ -7,6 +7,9 @@ from kitti_tree import DATE, DRIVE, SHAPE, write_calibration, write_scans
 from benchmark.errors import DatasetError
 from benchmark.splits import Frame
 from datasets_prep import kitti_raw
+from datasets_prep.lidar import project_scan
+from datasets_prep.scan_end import end_elevation
+from datasets_prep.verify import wholeness
 
 REAL = "2011_09_26_drive_0001_sync"
 
@@ -60,10 +63,29 @@ def test_key_with_too_few_values(tmp_path):
         kitti_raw.load_calibration(tmp_path, DATE)
 
 
+@pytest.mark.parametrize("values", ["1 2 3 4 5 6 7 8 9 10 11", "1 2 3 4 5 6 7 8 9 10 11 nan"])
+def test_damaged_projection_is_one_paragraph(tmp_path, values):
+    write_calibration(tmp_path)
+    path = tmp_path / DATE / "calib_cam_to_cam.txt"
+    path.write_text(
+        "".join(line for line in path.read_text().splitlines(True) if "P_rect_02" not in line) + f"P_rect_02: {values}"
+    )
+    with pytest.raises(DatasetError, match=r"P_rect_02 holds 1[12] values \(1 2 3 .*\), expected 12 finite ones") as caught:
+        kitti_raw.load_calibration(tmp_path, DATE)
+    assert "\n" not in str(caught.value)
+
+
+def test_repeated_key_is_refused(tmp_path):
+    path = tmp_path / "calib.txt"
+    path.write_text("T: 1 2 3\nR: 1\nT: 1 2 4\n")
+    with pytest.raises(DatasetError, match=r"calib\.txt: the calibration has the key 'T' twice, expected each key once"):
+        kitti_raw.read_calibration(path)
+
+
 def test_missing_camera_and_missing_file(tmp_path):
     write_calibration(tmp_path)
     calibration = kitti_raw.load_calibration(tmp_path, DATE)
-    with pytest.raises(DatasetError, match="has no image_00; found: image_02, image_03"):
+    with pytest.raises(DatasetError, match=r"calib_cam_to_cam\.txt: .* no key 'P_rect_00', .*; found: image_02, image_03"):
         calibration.K("image_00")
     with pytest.raises(DatasetError, match=r"2031_01_03/calib_cam_to_cam\.txt: cannot be read"):
         kitti_raw.load_calibration(tmp_path, "2031_01_03")
@@ -108,6 +130,58 @@ def test_velodyne(tmp_path):
     path.unlink()
     with pytest.raises(DatasetError, match="cannot be read"):
         kitti_raw.read_velodyne(path)
+
+
+def test_a_file_that_is_no_scan_is_not_read(tmp_path):
+    path = tmp_path / "a.bin"
+    with path.open("wb") as file:
+        file.truncate((1 << 26) + 16)
+    with pytest.raises(DatasetError, match=r"a\.bin: 67108880 bytes are no LiDAR scan, expected about 2 MB"):
+        kitti_raw.read_velodyne(path)
+
+
+def made_up_beams() -> np.ndarray:
+    elevation, azimuth = np.meshgrid(np.deg2rad(np.linspace(2, -24, 64)), np.linspace(0, 6, 300), indexing="ij")
+    points = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation), 0 * azimuth]
+    return (10 * np.stack(points, -1)).reshape(-1, 4).astype("<f4")
+
+
+@pytest.mark.parametrize(("date", "held"), [("2011_09_26", True), ("2011_10_03", True), (DATE, False)])
+def test_scan_cut_between_two_points(tmp_path, date, held):
+    path = tmp_path / date / f"{date}_drive_0001_sync" / "velodyne_points" / "data" / "0000000000.bin"
+    path.parent.mkdir(parents=True)
+    scan = made_up_beams()
+    scan.tofile(path)
+    assert len(kitti_raw.read_velodyne(path)) == 64 * 300
+    assert wholeness(path) == "found"
+    path.write_bytes(path.read_bytes()[: 4096 * 40])
+    assert wholeness(path) == ("truncated" if held else "found")
+    if held:
+        with pytest.raises(
+            DatasetError, match=r"truncated: its 10240 points end at an elevation of -1\d\.\d degrees, expected"
+        ):
+            kitti_raw.read_velodyne(path)
+    else:
+        assert len(kitti_raw.read_velodyne(path)) == 10240
+
+
+@pytest.mark.golden
+def test_real_scans_cut_at_a_block_are_refused_unless_nothing_of_the_image_is_lost(real_data, tmp_path):
+    date, day = "2011_09_26", kitti_raw.load_calibration(real_data / "kitti_raw", "2011_09_26")
+    for number in (0, 5, 25, 45):
+        path = kitti_raw.velodyne_path(real_data / "kitti_raw", Frame(REAL, "image_02", number))
+        scan = kitti_raw.read_velodyne(path)
+        assert wholeness(path) == "found"
+        passing = [n for n in range(256, len(scan), 256) if end_elevation(path, scan[:n]) is None]
+        assert len(scan) - min(passing) < 30_000
+        whole, cut = (
+            project_scan(points, day.M_image_lidar("image_02"), shape=day.shape) for points in (scan, scan[: min(passing)])
+        )
+        assert np.array_equal(whole.data, cut.data)
+        copy = tmp_path / date / REAL / "velodyne_points" / "data" / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes()[: 4096 * 300])
+        assert wholeness(copy) == "truncated"
 
 
 def test_frame_numbers_have_holes(tmp_path):

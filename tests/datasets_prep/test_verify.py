@@ -1,6 +1,8 @@
 """What is there, missing or truncated, file by file and drive by drive."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -152,13 +154,15 @@ def test_command_tells_what_is_missing_and_exits_1(root: Path, split: Split) -> 
     arguments = ["datasets", "verify", "--data", str(root.parent), "--split", split.source]
     whole = CliRunner().invoke(main, arguments)
     assert (whole.exit_code, whole.stderr) == (0, "")
-    assert "2011_09_26_drive_0002_sync  12" in whole.stdout
+    assert re.search(r"2011_09_26_drive_0002_sync +12 ", whole.stdout)
     (root / FOLDER / "oxts/data/0000000005.txt").unlink()
     lacking = CliRunner().invoke(main, arguments)
     assert lacking.exit_code == 1
     assert isinstance(lacking.exception, DatasetError)
     assert "1 files of" in str(lacking.exception)
     assert f"({DRIVE}.zip)" in str(lacking.exception)
+    command = shlex.split(str(lacking.exception).split("`")[1])
+    assert command == ["depthbench", "datasets", "download", "kitti_raw", "--for", split.source, "--data", str(root)]
     content = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)
     assert (content["missing"], content["drives"][1]["counts"]["oxts"]["found"]) == (1, 5)
 

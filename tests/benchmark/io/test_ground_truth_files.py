@@ -1,5 +1,8 @@
 """Ground truth of any accepted form, held to the frames and sizes of its split."""
 
+import io
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +99,56 @@ def test_the_field_file_in_another_order_is_found_by_its_sizes(tmp_path: Path) -
         "file follows another order or another split: take the one made for this split, or export it with "
         "`depthbench export_gt`"
     )
+
+
+def save_own(path: Path, maps: list[NDArray[Any]], ids: list[str], **about: Any) -> None:
+    content = np.empty(len(maps), object)
+    content[:] = maps
+    texts = {"depth_kind": b"lidar_forward_x", "dataset": b"kitti_raw", **about}
+    np.savez_compressed(path, data=content, frame_id=np.array(ids, "S"), **{k: v for k, v in texts.items() if v is not None})
+
+
+def test_our_field_file_names_its_frames_and_kind(tmp_path: Path) -> None:
+    maps, ids = kitti_maps(), list(SPLIT.frame_ids)
+    extra = f"{ids[0][:-10]}{4321:010d}"
+    path = tmp_path / "gt_depths.npz"
+    save_own(path, [maps[1], maps[0], maps[0], *maps[2:]], [ids[1], extra, ids[0], *ids[2:]], depth_kind=b"camera_z")
+    truth = read(path)
+    assert not truth.order_assumed
+    assert (truth.header.depth_kind, truth.header.dataset) == ("camera_z", "kitti_raw")
+    assert truth.header.frame_id == (ids[1], extra, ids[0], *ids[2:])
+    np.testing.assert_array_equal(truth.dense(2), maps[0])
+    save_own(path, maps[:4], ids)
+    assert "holds 4 maps; it names 5 frames" in refusal(path)
+    save_own(path, maps, [ids[1], ids[0], *ids[2:]])
+    assert f"the map of {ids[1]} is 375x1242" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("about", "problem"),
+    [
+        ({"dataset": None}, "holds frame_id, depth_kind without the rest of frame_id, depth_kind, dataset"),
+        ({"dataset": np.array("kitti_raw")}, "dataset is <U9 (); expected one text of fixed length"),
+        ({"depth_kind": np.array([b"x", b"y"])}, "depth_kind is |S1 (2,); expected one text"),
+        ({"depth_kind": b"metres"}, "expected a known depth kind"),
+    ],
+)
+def test_our_field_file_damaged(tmp_path: Path, about: dict[str, Any], problem: str) -> None:
+    save_own(tmp_path / "gt_depths.npz", kitti_maps(), list(SPLIT.frame_ids), **about)
+    assert problem in refusal(tmp_path / "gt_depths.npz")
+
+
+@pytest.mark.parametrize("dtype", ["<f4", "|O"])
+def test_maps_of_one_size_are_judged_by_the_header(tmp_path: Path, dtype: str) -> None:
+    stream = io.BytesIO()
+    header = {"descr": dtype, "fortran_order": False, "shape": (len(SPLIT.frame_ids), 1000, 2000)}
+    np.lib.format.write_array_header_1_0(stream, header)
+    with zipfile.ZipFile(tmp_path / "gt.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data.npy", stream.getvalue() + bytes(5 * 1000 * 2000 * 4))
+    tracemalloc.start()
+    assert "is 1000x2000; images of" in refusal(tmp_path / "gt.npz")
+    assert tracemalloc.get_traced_memory()[1] < 4e6
+    tracemalloc.stop()
 
 
 def test_the_field_file_of_another_split(tmp_path: Path) -> None:

@@ -38,13 +38,13 @@ RECORD = summarize(TABLE, load_protocol("kitti_eigen"), method="monodepth2", inp
 def test_the_files_hold_every_digit(tmp_path: Path) -> None:
     paths = write_result(tmp_path / "new" / "my results", RECORD, TABLE)
     stem = "monodepth2.kitti_eigen.median"
-    assert paths == [tmp_path / "new" / "my results" / f"{stem}{suffix}" for suffix in (".json", ".csv")]
-    text = paths[0].read_text("utf-8")
+    assert paths == [tmp_path / "new" / "my results" / f"{stem}{suffix}" for suffix in (".csv", ".json")]
+    text = paths[1].read_text("utf-8")
     assert json.loads(text) == RECORD
     assert text == to_json(RECORD)
     assert list(json.loads(text)) == sorted(RECORD)
     assert json.loads(text)["metrics"]["rmse"]["mean"] == (1 / 3 + 1e-17) / 2
-    rows = list(csv.DictReader(io.StringIO(paths[1].read_text("utf-8"))))
+    rows = list(csv.DictReader(io.StringIO(paths[0].read_text("utf-8"))))
     assert list(rows[0]) == ["frame_id", "drive", "n_valid", "scale", "shift", *load_protocol("kitti_eigen").metrics, "reason"]
     assert [row["drive"] for row in rows] == ["d1", "d2"]
     assert [float(row["scale"]) for row in rows] == [1 / 3, 0.1 + 0.2]
