@@ -7,6 +7,7 @@ dense maps and saves them compressed.
 """
 
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -89,4 +90,6 @@ if __name__ == "__main__":
         score_files(*sys.argv[2:])
     else:
         scans, matrix, out = sys.argv[2:]
+        start = time.perf_counter()
         export(Path(scans).read_text().splitlines(), np.load(matrix), (375, 1242), out)
+        print(time.perf_counter() - start)

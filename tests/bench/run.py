@@ -31,12 +31,12 @@ Sample = tuple[float, float]  # seconds, MB (NaN inside one process)
 TIMER = """
 import os, subprocess, sys, time
 start = time.perf_counter()
-child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-noise = child.stderr.read()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+noise = child.stdout.read()
 _, status, usage = os.wait4(child.pid, 0)
 if status:
     sys.exit(noise.decode())
-print(time.perf_counter() - start, usage.ru_maxrss / 1024)
+print(time.perf_counter() - start, usage.ru_maxrss / 1024, (noise.split() or [b""])[-1].decode())
 """
 
 
@@ -46,7 +46,14 @@ def command(*arguments: object) -> Sample:
     timer = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     if timer.returncode:
         raise SystemExit(f"bench: {' '.join(map(str, arguments))} failed: {timer.stderr}")
-    seconds, megabytes = timer.stdout.split()
+    seconds, megabytes = timer.stdout.split()[:2]
+    return float(seconds), float(megabytes)
+
+
+def inside(*arguments: object) -> Sample:
+    """The same for a process that prints, as its last word, the seconds of the work alone."""
+    line = [sys.executable, "-S", "-c", TIMER, sys.executable, *map(str, arguments)]
+    _, megabytes, seconds = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     return float(seconds), float(megabytes)
 
 
@@ -142,20 +149,30 @@ def score_12(data: bench_data.Files) -> dict[str, object]:
     )
 
 
+EXPORT = """
+import sys
+from pathlib import Path
+from datasets_prep.export_gt import export_gt
+raw, split, out = sys.argv[1:]
+print(export_gt("kitti_raw", Path(raw), split, Path(out), quiet=True).seconds)
+"""
+
+
 def export(data: bench_data.Files) -> dict[str, object]:
     """Row 4: 697 raw LiDAR scans to ground truth."""
-    from datasets_prep.export_gt import export_gt
     from datasets_prep.kitti_raw import load_calibration
 
     drive = data.raw / bench_data.DATE / bench_data.DRIVE / "velodyne_points" / "data"
-    scans = [str(path) for path in sorted(drive.iterdir())]
-    matrix = load_calibration(data.raw, bench_data.DATE).M_image_lidar("image_02")
+    scans = data.folder / "scans.txt"
+    scans.write_text("\n".join(str(path) for path in sorted(drive.iterdir())))
+    matrix = data.folder / "matrix.npy"
+    np.save(matrix, load_calibration(data.raw, bench_data.DATE).M_image_lidar("image_02"))
     ours, theirs = data.folder / "export.h5", data.folder / "export.npz"
     split = str(data.export_list)
     row = alternate(
         "export",
-        lambda: call(lambda: export_gt("kitti_raw", data.raw, split, ours, quiet=True)),
-        lambda: call(lambda: reference.export(scans, matrix, (375, 1242), str(theirs))),
+        lambda: inside("-c", EXPORT, data.raw, split, ours),
+        lambda: inside(HERE / "reference.py", "export", scans, matrix, theirs),
         "",
     )
     per_frame = [1000 * row[key] / bench_data.FRAMES for key in ("ours_s", "reference_s")]
