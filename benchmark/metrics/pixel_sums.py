@@ -4,8 +4,7 @@ Conventions
     gt, pred: (n,) metres, n >= 1, same type; gt finite and above zero, pred already aligned and clamped.
     Arithmetic is in the type of the arrays; sums accumulate in float64.
 
->>> abs_rel(pixel_sums(np.array([2.0, 4.0]), np.array([1.0, 5.0])))
-0.375
+For example, abs_rel(pixel_sums(np.array([2.0, 4.0]), np.array([1.0, 5.0]))) is 0.375.
 
 The thirteen sums take 12 us for the 17,000 points of a LiDAR map; the field's seven metrics as numpy expressions take
 95 us and hold the interpreter lock between them, which keeps a second thread from helping.
