@@ -133,6 +133,7 @@ class _Scorer:
         self.truth, self.predictions, self.match, self.kind, self.flipped = truth, predictions, match, kind, flipped
         self.protocols = protocols
         self.groups = _share(protocols)
+        self.bounds = [open_bounds(**vars(p.depth_range)) for p in protocols]
         self.grids: dict[tuple[Any, ...], Taps] = {}
 
     def score_frames(self, frames: Iterable[int]) -> list[list[Row]]:
@@ -161,7 +162,7 @@ class _Scorer:
         for sampling in self.groups:
             values = interpolated_quantity(pred, mirrored, self.kind, self.protocols[sampling[0][0]])
             for masked in sampling:
-                points = self._sample(i, values, self.protocols[masked[0]])
+                points = self._sample(i, values, masked[0])
                 for k in masked:
                     rows[k] = score_points(points, self.protocols[k])
         return [rows[k] for k in range(len(self.protocols))]
@@ -181,8 +182,8 @@ class _Scorer:
             "infinitely far, negated disparities cancel in median scaling)"
         )
 
-    def _sample(self, i: int, values: NDArray[Any], protocol: DepthProtocol) -> Points:
-        at = self.match.truth[i]
+    def _sample(self, i: int, values: NDArray[Any], k: int) -> Points:
+        protocol, at = self.protocols[k], self.match.truth[i]
         height, width = (int(side) for side in self.truth.shape[at])
         rule = protocol.resize.rule
         if (values.shape[0] - values.shape[1]) * (height - width) < 0:
@@ -195,13 +196,12 @@ class _Scorer:
             grid = (self._taps(0, values, height, rule), self._taps(1, values, width, rule))
         except PredictionError as error:
             raise PredictionError(f"{self.predictions.source}: {self.match.frame_id[i]}: {error}") from error
-        bounds = protocol.depth_range
         return sample(
             self.truth.frame(at),
             with_canvas(values, rule),
             grid,
             crop_box(protocol.crop, height, width),
-            open_bounds(bounds.min_m, bounds.max_m, low_open=bounds.min_open, high_open=bounds.max_open),
+            self.bounds[k],
         )
 
     def _taps(self, axis: int, values: NDArray[Any], n_out: int, rule: str) -> Taps:

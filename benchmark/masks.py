@@ -19,12 +19,12 @@ def crop_box(crop: str, height: int, width: int) -> tuple[int, int, int, int]:
     return int(top * height), int(bottom * height), int(left * width), int(right * width)
 
 
-def open_bounds(low: float | None, high: float | None, *, low_open: bool, high_open: bool) -> tuple[np.float32, np.float32]:
+def open_bounds(min_m: float | None, max_m: float | None, *, min_open: bool, max_open: bool) -> tuple[np.float32, np.float32]:
     """A depth range in metres as two strict float32 bounds: a closed bound moves outward by one representable number."""
-    lower = np.float32(-np.inf) if low is None else np.float32(low)
-    upper = np.float32(np.inf) if high is None else np.float32(high)
-    if not low_open:
+    lower = np.float32(-np.inf) if min_m is None else np.float32(min_m)
+    upper = np.float32(np.inf) if max_m is None else np.float32(max_m)
+    if not min_open:
         lower = np.nextafter(lower, np.float32(-np.inf))
-    if not high_open:
+    if not max_open:
         upper = np.nextafter(upper, np.float32(np.inf))
     return lower, upper

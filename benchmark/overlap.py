@@ -86,16 +86,8 @@ def table_rows(rows: Iterable[OverlapRow]) -> list[tuple[str, str, str, int, int
             label = f"within {row.neighbours} frames" if relation == "near" else relation.replace("_", " ")
             table.append((row.list_name, row.test_name, label, hits.list_images, hits.test_images, len(hits.drives)))
         if not found:
-            table.append(
-                (
-                    row.list_name,
-                    row.test_name,
-                    "unknown" if row.unknown_in_list or row.unknown_in_test else "none",
-                    0,
-                    0,
-                    0,
-                )
-            )
+            state = "unknown" if row.unknown_in_list or row.unknown_in_test else "none"
+            table.append((row.list_name, row.test_name, state, 0, 0, 0))
     return table
 
 

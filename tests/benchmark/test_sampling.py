@@ -10,7 +10,7 @@ from benchmark.errors import PredictionError
 from benchmark.masks import crop_box, open_bounds
 from benchmark.sampling import RESIZE_RULES, sample, taps, with_canvas
 
-ALL = open_bounds(None, None, low_open=True, high_open=True)
+ALL = open_bounds(None, None, min_open=True, max_open=True)
 
 
 def _dense(values, size, rule):
