@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from benchmark import __version__
+from benchmark.cli_lists import protocols, splits
+from benchmark.cli_scoring import evaluate
+from benchmark.text_table import print_table
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,90 +22,8 @@ def main(context: click.Context, debug: bool) -> None:
         context.obj["debug"] = debug
 
 
-def _print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
-    from benchmark.text_table import text_table
-
-    click.echo(text_table(rows, header))
-
-
-@main.group()
-def splits() -> None:
-    """The frame lists: list, show, verify, export, overlap."""
-
-
-@splits.command("list")
-def splits_list() -> None:
-    """List all splits with what each must hold."""
-    from benchmark.splits import read_index
-
-    rows = [
-        (name, entry.dataset, entry.role, entry.frames, entry.drives or "", (entry.sha256 or "needs data")[:12])
-        for name, entry in read_index().items()
-    ]
-    _print_table(rows, ("split", "data set", "role", "frames", "drives", "sha256"))
-
-
-@splits.command("show")
-@click.argument("split")
-def splits_show(split: str) -> None:
-    """Show one split, or a list in a file, in any of the field's forms."""
-    from benchmark.splits import describe_split
-
-    _print_table(describe_split(split), ())
-
-
-@splits.command("verify")
-@click.argument("names", nargs=-1, metavar="[SPLIT]...")
-def splits_verify(names: tuple[str, ...]) -> None:
-    """Hold every split to its published counts and sha256; exit 1 if one differs."""
-    from benchmark.errors import SplitError
-    from benchmark.splits import read_index, verify_split
-
-    rows = [verify_split(name) for name in names or read_index()]
-    _print_table(rows, ("split", "status", "found"))
-    wrong = [row.name for row in rows if row.status == "mismatch"]
-    if wrong:
-        raise SplitError(f"{len(wrong)} of {len(rows)} splits are not the published ones: {', '.join(wrong)}")
-
-
-@splits.command("export")
-@click.argument("split")
-@click.option("--format", "form", type=click.Choice(["monodepth2", "frame_ids", "csv"]), required=True)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
-def splits_export(split: str, form: str, out: Path) -> None:
-    """Write a split, or convert a list in a file, to one of the field's text forms."""
-    from benchmark.splits import export_split, resolve_split
-
-    frames = resolve_split(split)
-    lines = export_split(frames, form, out)
-    click.echo(f"{out}: {lines} lines for {len(frames.frames)} frames", err=True)
-
-
-@splits.command("overlap")
-@click.argument("lists", nargs=-1, required=True, metavar="LIST...")
-@click.option("--against", multiple=True, metavar="SPLIT", help="A split or list; default: every test split.")
-@click.option("--neighbours", type=click.IntRange(0, 1_000_000), default=10, show_default=True, metavar="K")
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-def splits_overlap(lists: tuple[str, ...], against: tuple[str, ...], neighbours: int, as_json: bool) -> None:
-    """Find the images that training lists share with the test splits, or nearly share."""
-    import dataclasses
-    import json
-
-    from benchmark import overlap as leakage
-
-    tests = leakage.open_lists(against) if against else leakage.all_test_splits()
-    rows = leakage.overlap(leakage.open_lists(lists), tests, neighbours=neighbours)
-    if as_json:
-        click.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
-        return
-    _print_table(leakage.table_rows(rows), leakage.TABLE_HEADER)
-    for sentence in leakage.findings(rows):
-        click.echo(f"\n{sentence}")
-
-
-@main.group()
-def protocols() -> None:
-    """The published evaluation settings: list, show."""
+for verb in (splits, protocols, evaluate):
+    main.add_command(verb)
 
 
 @main.group()
@@ -117,7 +37,7 @@ def datasets_list() -> None:
     from datasets_prep.cards import card_names, load_card
 
     cards = [load_card(name) for name in card_names()]
-    _print_table([(card.name, card.title, card.licence) for card in cards], ("name", "title", "licence"))
+    print_table([(card.name, card.title, card.licence) for card in cards], ("name", "title", "licence"))
 
 
 @datasets.command("show")
@@ -175,7 +95,7 @@ def datasets_download(
     plan = download.plan_download(dataset, wanted, new_data_root(dataset, data), again=again)
     if dry_run:
         header, rows = download.table(plan)
-        _print_table(rows, header)
+        print_table(rows, header)
     elif plan.pending:
         base = base_url or archives.BASE_URL
         download.download(plan, base_url=base, keep_zip=keep_zip, only_needed=only_needed)
@@ -203,89 +123,9 @@ def datasets_verify(split: str, data: Path | None, dataset: str | None, need: st
         click.echo(json.dumps({"split": split, "root": str(root), **verify.as_json(reports)}, indent=2))
     else:
         header, rows = verify.table(reports)
-        _print_table(rows, header)
+        print_table(rows, header)
     if not verify.complete(reports):
         raise verify.shortfall(reports, split, root)
-
-
-@protocols.command("list")
-def protocols_list() -> None:
-    """List the protocols that come with depthbench."""
-    from benchmark.protocol import load_protocol, protocol_names
-
-    listed = [load_protocol(name) for name in protocol_names()]
-    _print_table([(p.name, p.sha256[:8], p.title) for p in listed], ("protocol", "sha256", "what"))
-
-
-@protocols.command("show")
-@click.argument("name")
-@click.option("--diff", metavar="OTHER", help="Only the keys in which it differs from another protocol.")
-def protocols_show(name: str, diff: str | None) -> None:
-    """Every choice of a protocol, by name or file."""
-    from benchmark.protocol import PROSE, differences, flatten, load_protocol
-
-    protocol = load_protocol(name)
-    if diff is None:
-        _print_table([*((k, str(v)) for k, v in flatten(protocol).items()), ("sha256", protocol.sha256)], ())
-        return
-    other = load_protocol(diff)
-    rows = [(key, str(one), str(two)) for key, one, two in differences(protocol, other) if key not in PROSE]
-    _print_table(rows, ("key", protocol.name, other.name))
-
-
-@main.command("evaluate")
-@click.argument("pred", type=click.Path(readable=False, path_type=Path))
-@click.option(
-    "--gt", type=click.Path(readable=False, path_type=Path), required=True, help="gt.h5, gt_depths.npz, or a folder of maps."
-)
-@click.option(
-    "--protocol",
-    "names",
-    multiple=True,
-    default=["kitti_eigen"],
-    show_default=True,
-    metavar="NAME|FILE",
-    help="Repeatable; all on one split.",
-)
-@click.option(
-    "--scaling",
-    "scalings",
-    multiple=True,
-    metavar="RULE",
-    help="median, stereo (x5.4), none, lstsq_depth, lstsq_disparity or factor=X; repeatable. Default: the protocol's, none.",
-)
-@click.option(
-    "--kind", type=click.Choice(["disparity", "inverse_depth", "depth"]), help="What the file holds; default disparity."
-)
-@click.option("--pred-split", metavar="SPLIT", help="The frames that a bare array was predicted for; default: the protocol's.")
-@click.option(
-    "--flipped", type=click.Path(path_type=Path), help="Predictions of the mirrored images, mirrored back, for flip fusion."
-)
-@click.option("--method", metavar="NAME", help="Default: the file's name.")
-@click.option(
-    "--allow-missing", type=click.IntRange(0), default=0, metavar="N", help="Average although N frames have no score."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the records (JSON) and per-image tables (CSV).",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the list of records instead of the table.")
-def evaluate(
-    *, pred: Path, gt: Path, names: tuple[str, ...], scalings: tuple[str, ...], kind: str | None, pred_split: str | None,
-    flipped: Path | None, method: str | None, allow_missing: int, out: Path | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Score somebody's predictions (.npy, .npz, .h5, a folder, or a .yaml manifest)."""
-    from benchmark.io.results import records_json, write_result
-    from benchmark.report import render
-    from benchmark.score import Request, score
-
-    scores = score(Request(pred, gt, names, scalings, kind, pred_split, flipped, method, allow_missing))
-    written = [path for s in scores if out for path in write_result(out, s.record, s.table)]
-    records = [s.record for s in scores]
-    click.echo(records_json(records) if as_json else render(records), nl=not as_json)
-    if written:
-        click.echo(f"wrote {len(written)} files to {out}", err=True)
 
 
 def entry_point() -> None:

@@ -20,3 +20,10 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
 
 def _numeric(cells: Sequence[object]) -> bool:
     return all(isinstance(cell, int | float) or (isinstance(cell, str) and NUMBER.fullmatch(cell)) for cell in cells)
+
+
+def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
+    """A table to stdout, for the command's verbs."""
+    import click
+
+    click.echo(text_table(rows, header))

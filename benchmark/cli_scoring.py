@@ -1,0 +1,62 @@
+"""The verbs about predictions: `depthbench evaluate` and `depthbench check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("evaluate")
+@click.argument("pred", type=click.Path(readable=False, path_type=Path))
+@click.option(
+    "--gt", type=click.Path(readable=False, path_type=Path), required=True, help="gt.h5, gt_depths.npz, or a folder of maps."
+)
+@click.option(
+    "--protocol",
+    "names",
+    multiple=True,
+    default=["kitti_eigen"],
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Repeatable; all on one split.",
+)
+@click.option(
+    "--scaling",
+    "scalings",
+    multiple=True,
+    metavar="RULE",
+    help="median, stereo (x5.4), none, lstsq_depth, lstsq_disparity or factor=X; repeatable. Default: the protocol's, none.",
+)
+@click.option(
+    "--kind", type=click.Choice(["disparity", "inverse_depth", "depth"]), help="What the file holds; default disparity."
+)
+@click.option("--pred-split", metavar="SPLIT", help="The frames that a bare array was predicted for; default: the protocol's.")
+@click.option(
+    "--flipped", type=click.Path(path_type=Path), help="Predictions of the mirrored images, mirrored back, for flip fusion."
+)
+@click.option("--method", metavar="NAME", help="Default: the file's name.")
+@click.option(
+    "--allow-missing", type=click.IntRange(0), default=0, metavar="N", help="Average although N frames have no score."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the records (JSON) and per-image tables (CSV).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the list of records instead of the table.")
+def evaluate(
+    *, pred: Path, gt: Path, names: tuple[str, ...], scalings: tuple[str, ...], kind: str | None, pred_split: str | None,
+    flipped: Path | None, method: str | None, allow_missing: int, out: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Score somebody's predictions (.npy, .npz, .h5, a folder, or a .yaml manifest)."""
+    from benchmark.io.results import records_json, write_result
+    from benchmark.report import render
+    from benchmark.score import Request, score
+
+    scores = score(Request(pred, gt, names, scalings, kind, pred_split, flipped, method, allow_missing))
+    written = [path for s in scores if out for path in write_result(out, s.record, s.table)]
+    records = [s.record for s in scores]
+    click.echo(records_json(records) if as_json else render(records), nl=not as_json)
+    if written:
+        click.echo(f"wrote {len(written)} files to {out}", err=True)
