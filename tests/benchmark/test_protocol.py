@@ -187,6 +187,8 @@ PUBLISHED = {
     "packnet_kitti_camera_z": (1, "041a47e022722e0d"),
     "packnet_kitti_improved": (1, "2b268a61f29d3428"),
     "packnet_kitti_velodyne": (1, "d74fbb54e762e15d"),
+    "world_exact": (1, "de8bd07317cf0102"),
+    "world_lidar": (1, "828e051db1a54143"),
 }
 
 

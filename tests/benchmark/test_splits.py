@@ -46,6 +46,8 @@ PUBLISHED = {
     "kitti_odom/val": (4075, 9, False, "ae53cce757d7e4fe40c5fd7efd22655093622aa685ddc052586fa13a93ecfa9e"),
     "kitti_odom_09/test": (1591, 1, True, "c2a74d9abde5d63ae3541126cd9eb2eacd1cb6590552c7a65888ce367f6576ae"),
     "kitti_odom_10/test": (1201, 1, True, "625e4785170defeb545b4592846f13f67ce27a969df8af10d3e9e6324be40d53"),
+    "world_small/test": (60, 12, True, "ffe016d9b5fa8a8d157241759552a006ed91460c61600569205b2701fd1d1e9d"),
+    "world_small/train": (20, 1, False, "854590912ee43c77ae167f46ff3e1533dee80940b00816609f0c5921df763f87"),
 }
 
 DRIVE = "2011_09_26_drive_0002_sync"
@@ -456,7 +458,7 @@ def test_cli_verify_fails_on_mismatch(monkeypatch: pytest.MonkeyPatch, tmp_path:
     result = CliRunner().invoke(cli.main, ["splits", "verify"])
     assert result.exit_code == 1
     assert "mismatch" in result.stdout
-    assert "1 of 16 splits are not the published ones: kitti_eigen/test" in str(result.exception)
+    assert "1 of 18 splits are not the published ones: kitti_eigen/test" in str(result.exception)
 
 
 def test_cli_export(tmp_path: Path) -> None:
