@@ -71,19 +71,17 @@ def _meet_box(solids, i, x, y, z, dx, dy, dz):  # type: ignore[no-untyped-def]  
 @kernel()
 def _meet_cylinder(solids, i, x, y, z, dx, dy, dz):  # type: ignore[no-untyped-def]
     r, hz = solids[i, HX], solids[i, HZ]
-    a, b, c = dx * dx + dy * dy, x * dx + y * dy, x * x + y * y - r * r
-    root = b * b - a * c
-    if root <= 0.0 or c <= 0.0 or a <= 0.0:
-        return np.inf, -1
-    t = (-b - np.sqrt(root)) / a
-    if t > 0.0 and abs(z + t * dz) <= hz:
-        return t, SIDE
     if z > hz and dz < 0.0:
         t = (hz - z) / dz
         px, py = x + t * dx, y + t * dy
         if px * px + py * py <= r * r:
             return t, TOP
-    return np.inf, -1
+    a, b, c = dx * dx + dy * dy, x * dx + y * dy, x * x + y * y - r * r
+    root = b * b - a * c
+    if root <= 0.0 or c <= 0.0 or b >= 0.0:
+        return np.inf, -1
+    t = (-b - np.sqrt(root)) / a
+    return (t, SIDE) if abs(z + t * dz) <= hz else (np.inf, -1)
 
 
 @kernel()
