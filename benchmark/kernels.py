@@ -15,15 +15,19 @@ from numba import config, njit
 Loop = Callable[..., Any]
 
 
-def kernel(**options: Any) -> Callable[[Loop], Loop]:
+def kernel(*, allocates: bool = True, **options: Any) -> Callable[[Loop], Loop]:
     """Decorator: compile at the first call, keep the result on disk, run without the interpreter lock, divide as numpy does.
 
     A kernel may call kernels of its own folder. Where no folder can keep compiled code (a read-only installation and no
     home), it is compiled in every process.
+
+    Args:
+        allocates: False for a function that makes no array: then nobody counts references to those it is given, which
+            costs more than the arithmetic where a function is called for each pixel.
     """
 
     def compile_(function: Loop) -> Loop:
-        shared = {"nogil": True, "error_model": "numpy", **options}
+        shared = {"nogil": True, "error_model": "numpy", "_nrt": allocates, **options}
         with _cache_of(Path(function.__code__.co_filename).parent):
             try:
                 compiled: Loop = njit(cache=True, **shared)(function)

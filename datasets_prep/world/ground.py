@@ -12,7 +12,7 @@ KERB_WIDTH_M = 0.16
 ROAD, SIDEWALK, PARKING, TERRAIN = 7, 8, 9, 22  # labels, as in things.LABELS
 
 
-@kernel()
+@kernel(allocates=False)
 def lateral(waves, x, y):  # type: ignore[no-untyped-def]
     """Distance of a point from the centre line, positive to its left; exact to the curvature's first order."""
     line, slope = 0.0, 0.0
@@ -23,14 +23,14 @@ def lateral(waves, x, y):  # type: ignore[no-untyped-def]
     return (y - line) / np.sqrt(1.0 + slope * slope)
 
 
-@kernel()
+@kernel(allocates=False)
 def ground_label(d):  # type: ignore[no-untyped-def]
     """The label of the ground at a distance from the centre line."""
     d = abs(d)
     return ROAD if d < ROAD_M else PARKING if d < KERB_M else SIDEWALK if d < PAVEMENT_M else TERRAIN
 
 
-@kernel()
+@kernel(allocates=False)
 def ground_reflectance(table, style, x, y, d, footprint):  # type: ignore[no-untyped-def]
     """(r, g, b) of the ground at (x, y), d metres from the centre line. `style` (4,): key, asphalt, slab and grass tone."""
     side, key = abs(d), style[0]
@@ -47,7 +47,7 @@ def ground_reflectance(table, style, x, y, d, footprint):  # type: ignore[no-unt
     return _road(table, style, x, d, side, light, w)
 
 
-@kernel()
+@kernel(allocates=False)
 def _pavement(table, style, x, d, side, light, w):  # type: ignore[no-untyped-def]
     if side < KERB_M + KERB_WIDTH_M:
         joint = covered((x + 0.5) % 1.0, 0.0, 0.03, w)
@@ -61,7 +61,7 @@ def _pavement(table, style, x, d, side, light, w):  # type: ignore[no-untyped-de
     return tone, 0.96 * tone, 0.90 * tone
 
 
-@kernel()
+@kernel(allocates=False)
 def _road(table, style, x, d, side, light, w):  # type: ignore[no-untyped-def]
     key = style[0]
     tone = style[1] * light

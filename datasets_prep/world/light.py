@@ -74,7 +74,7 @@ def _blurred(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray((across[:-2] + 2 * across[1:-1] + across[2:]) / 4, np.float32)
 
 
-@kernel()
+@kernel(allocates=False)
 def draw_shadows(solids, sun, x0, out):  # type: ignore[no-untyped-def]
     """Darken a map of the ground from x0 on by the shadows and the contact shade of solids."""
     rows, columns = out.shape[1], out.shape[2]
@@ -107,7 +107,7 @@ def draw_shadows(solids, sun, x0, out):  # type: ignore[no-untyped-def]
                 out[CONTACT, r, c] = min(out[CONTACT, r, c], shade)
 
 
-@kernel()
+@kernel(allocates=False)
 def _window(solid, reach, ax, ay, low, high, x0, y0, rows, columns):  # type: ignore[no-untyped-def]
     xa, xb = solid[X] + min(ax * low, ax * high) - reach, solid[X] + max(ax * low, ax * high) + reach
     ya, yb = solid[Y] + min(ay * low, ay * high) - reach, solid[Y] + max(ay * low, ay * high) + reach
@@ -116,7 +116,7 @@ def _window(solid, reach, ax, ay, low, high, x0, y0, rows, columns):  # type: ig
     return r0, r1, c0, c1
 
 
-@kernel()
+@kernel(allocates=False)
 def _beside(solid, x, y):  # type: ignore[no-untyped-def]
     """Distance of a ground point from the footprint of a solid, negative or 0 inside."""
     dx, dy = x - solid[X], y - solid[Y]
@@ -129,7 +129,7 @@ def _beside(solid, x, y):  # type: ignore[no-untyped-def]
     return np.sqrt(dx * dx + dy * dy) - solid[HX]
 
 
-@kernel()
+@kernel(allocates=False)
 def light_at(light, light_x, layer, x, y):  # type: ignore[no-untyped-def]
     """A layer of the joined light maps at a ground point, bilinear; 1 where there is no map."""
     rows, columns = light.shape[1], light.shape[2]

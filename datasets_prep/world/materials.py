@@ -16,7 +16,7 @@ PLASTER, BRICK, ROOF, PAINT, GLASS, WHEEL, BARK, LEAVES, METAL, SIGN, CRATE, CLO
 STOREY_M = 3.0
 
 
-@kernel()
+@kernel(allocates=False)
 def reflectance(table, solid, face, u, v, footprint):  # type: ignore[no-untyped-def]  # noqa: PLR0911
     """(r, g, b) of a face of a solid at its texture coordinates."""
     material, key = solid[MATERIAL], solid[TEXTURE]
@@ -46,7 +46,7 @@ def reflectance(table, solid, face, u, v, footprint):  # type: ignore[no-untyped
     return solid[R] * light, solid[G] * light, solid[B] * light
 
 
-@kernel()
+@kernel(allocates=False)
 def _mix(colour, other, share):  # type: ignore[no-untyped-def]
     return (
         colour[0] + (other[0] - colour[0]) * share,
@@ -55,7 +55,7 @@ def _mix(colour, other, share):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel()
+@kernel(allocates=False)
 def _wall(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     key, height = solid[TEXTURE], 2 * solid[HZ]
     light = max(1.0 + 0.75 * fractal_noise(table, su, sv, 6.0, 8, w), 0.15)
@@ -95,7 +95,7 @@ def _wall(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     return _mix(colour, _pane(table, solid, column, storey, across / half, inside, chance, w), pane * (1 - bars))
 
 
-@kernel()
+@kernel(allocates=False)
 def _pane(table, solid, column, storey, across, inside, chance, w):  # type: ignore[no-untyped-def]
     # Behind a window: a dark room, curtains, a blind, a door, or the sky in the glass. No two are alike.
     key = solid[TEXTURE]
@@ -116,7 +116,7 @@ def _pane(table, solid, column, storey, across, inside, chance, w):  # type: ign
     return 0.85 * tone, 0.95 * tone, 1.15 * tone
 
 
-@kernel()
+@kernel(allocates=False)
 def _roof(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     light = max(1.0 + 0.8 * fractal_noise(table, su, sv, 5.0, 7, w), 0.2)
     row = np.floor(sv / 0.34)
@@ -125,7 +125,7 @@ def _roof(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     return solid[R] * light, solid[G] * light, solid[B] * light
 
 
-@kernel()
+@kernel(allocates=False)
 def _body(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     height = 2 * solid[HZ]
     light = max(1.0 + 0.3 * fractal_noise(table, su, sv, 1.6, 6, w), 0.2)
@@ -160,7 +160,7 @@ def _body(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     return _mix(colour, (0.65 - 0.5 * letters, 0.65 - 0.5 * letters, 0.6 - 0.5 * letters), plate)
 
 
-@kernel()
+@kernel(allocates=False)
 def _cabin(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     height = 2 * solid[HZ]
     paint = (solid[R2], solid[G2], solid[B2])
@@ -181,14 +181,14 @@ def _cabin(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     return _mix(glass, paint, pillar)
 
 
-@kernel()
+@kernel(allocates=False)
 def _wheel(solid, u, v, w):  # type: ignore[no-untyped-def]
     r = np.sqrt(u * u + v * v) / solid[HX]
     spokes = 0.6 + 0.4 * covered((np.arctan2(v, u) * 5 / (2 * np.pi)) % 1.0, 0.0, 0.62, w / solid[HX])
     return _mix((solid[R], solid[G], solid[B]), (0.42, 0.42, 0.44), covered(r, 0.12, 0.66, w / solid[HX]) * spokes)
 
 
-@kernel()
+@kernel(allocates=False)
 def _leaves(table, solid, face, su, sv, w):  # type: ignore[no-untyped-def]
     coarse = fractal_noise(table, su, sv, 1.4, 3, w)
     fine = fractal_noise(table, su + 7.7, sv + 3.1, 0.35, 4, w)
@@ -197,7 +197,7 @@ def _leaves(table, solid, face, su, sv, w):  # type: ignore[no-untyped-def]
     return mixed[0] * light, mixed[1] * light, mixed[2] * light
 
 
-@kernel()
+@kernel(allocates=False)
 def _sign(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     if face > 1:
         return 0.3, 0.3, 0.3
@@ -217,7 +217,7 @@ def _sign(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     return colour[0] * light, colour[1] * light, colour[2] * light
 
 
-@kernel()
+@kernel(allocates=False)
 def _crate(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     light = max(1.0 + 0.9 * fractal_noise(table, su, sv, 1.0, 6, w), 0.15)
     colour = (solid[R] * light, solid[G] * light, solid[B] * light)

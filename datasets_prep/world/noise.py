@@ -20,13 +20,13 @@ def noise_table() -> npt.NDArray[np.float32]:
     return (np.random.default_rng(1985).random((SIDE, SIDE), np.float32) - np.float32(0.5)).astype(np.float32)
 
 
-@kernel()
+@kernel(allocates=False)
 def cell(table, i, j):  # type: ignore[no-untyped-def]
     """The random number of a cell, -0.5..0.5."""
     return table[int(i) & 255, int(j) & 255]
 
 
-@kernel()
+@kernel(allocates=False)
 def value_noise(table, u, v):  # type: ignore[no-untyped-def]
     """Smooth noise with wavelength 1, -0.5..0.5."""
     fu, fv = np.floor(u), np.floor(v)
@@ -39,7 +39,7 @@ def value_noise(table, u, v):  # type: ignore[no-untyped-def]
     return low + (high - low) * b
 
 
-@kernel()
+@kernel(allocates=False)
 def fractal_noise(table, u, v, wavelength, octaves, footprint):  # type: ignore[no-untyped-def]
     """Sum of octaves from `wavelength` metres down, each faded out from 3 to 1.5 pixel footprints; about -1..1.
 
@@ -59,7 +59,7 @@ def fractal_noise(table, u, v, wavelength, octaves, footprint):  # type: ignore[
     return total * 1.1
 
 
-@kernel()
+@kernel(allocates=False)
 def covered(x, low, high, footprint):  # type: ignore[no-untyped-def]
     """How much of a pixel of this footprint around x lies between low and high, 0..1: a painted edge, box-filtered."""
     w = max(footprint, 1e-4)

@@ -20,7 +20,7 @@ TOP, SIDE, INSIDE = 4, 6, 7  # faces: 0 +x, 1 -x, 2 +y, 3 -y, 4 top, 5 bottom of
 LEAF_M = 0.16  # half the distance of gaps in a crown
 
 
-@kernel()
+@kernel(allocates=False)
 def meet(solids, i, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     """Distance along a ray to solid i in units of its direction, and the face; inf where it is missed or starts inside."""
     x, y, z = ox - solids[i, X], oy - solids[i, Y], oz - solids[i, Z]
@@ -34,7 +34,7 @@ def meet(solids, i, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     return _meet_ellipsoid(solids, i, x, y, z, dx, dy, dz)
 
 
-@kernel()
+@kernel(allocates=False)
 def _meet_box(solids, i, x, y, z, dx, dy, dz):  # type: ignore[no-untyped-def]  # noqa: PLR0912
     # Clipping against six half spaces, Kay and Kajiya 1986; the sides lean inwards by the taper.
     hx, hy, hz = solids[i, HX], solids[i, HY], solids[i, HZ]
@@ -68,7 +68,7 @@ def _meet_box(solids, i, x, y, z, dx, dy, dz):  # type: ignore[no-untyped-def]  
     return near, face
 
 
-@kernel()
+@kernel(allocates=False)
 def _meet_cylinder(solids, i, x, y, z, dx, dy, dz):  # type: ignore[no-untyped-def]
     r, hz = solids[i, HX], solids[i, HZ]
     if z > hz and dz < 0.0:
@@ -84,7 +84,7 @@ def _meet_cylinder(solids, i, x, y, z, dx, dy, dz):  # type: ignore[no-untyped-d
     return (t, SIDE) if abs(z + t * dz) <= hz else (np.inf, -1)
 
 
-@kernel()
+@kernel(allocates=False)
 def _meet_ellipsoid(solids, i, x, y, z, dx, dy, dz):  # type: ignore[no-untyped-def]
     hx, hy, hz = solids[i, HX], solids[i, HY], solids[i, HZ]
     x, y, z, dx, dy, dz = x / hx, y / hy, z / hz, dx / hx, dy / hy, dz / hz
@@ -105,7 +105,7 @@ def _meet_ellipsoid(solids, i, x, y, z, dx, dy, dz):  # type: ignore[no-untyped-
     return np.inf, -1
 
 
-@kernel()
+@kernel(allocates=False)
 def _gap(x, y, z, key, t):  # type: ignore[no-untyped-def]
     """Whether the shell of a crown has a gap at a point (metres); gaps of a pixel's size, far away, close."""
     share = 0.40 * min(1.0, max(0.0, 2.0 - t / 30.0))
@@ -124,7 +124,7 @@ def _gap(x, y, z, key, t):  # type: ignore[no-untyped-def]
     return total < share
 
 
-@kernel()
+@kernel(allocates=False)
 def surface(solid, face, px, py, pz):  # type: ignore[no-untyped-def]  # noqa: PLR0911
     """Texture coordinates (u along, v up, metres) and outward unit normal of a point of a face: u, v, nx, ny, nz."""
     x, y, z = px - solid[X], py - solid[Y], pz - solid[Z]

@@ -89,7 +89,7 @@ def _pose(street: Street, frame: int, camera: str) -> tuple[Matrix, Matrix]:
     return np.ascontiguousarray(T[:3, :3].T), np.ascontiguousarray(T[:3, 3])
 
 
-@kernel()
+@kernel(allocates=False)
 def _cast(solids, tiles, R, C, lens, hits):  # type: ignore[no-untyped-def]
     for v in range(lens.height):
         for u in range(lens.width):
@@ -97,7 +97,7 @@ def _cast(solids, tiles, R, C, lens, hits):  # type: ignore[no-untyped-def]
             hits.solid[v, u], hits.face[v, u], hits.depth[v, u] = trace(solids, tiles, C, float(u), float(v), ray)
 
 
-@kernel()
+@kernel(allocates=False)
 def _is_edge(hits, v, u, height, width):  # type: ignore[no-untyped-def]
     a, b = hits.solid[v, u], hits.face[v, u]
     return (
@@ -108,7 +108,7 @@ def _is_edge(hits, v, u, height, width):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel()
+@kernel(allocates=False)
 def _paint(scene, tiles, R, C, lens, hits, colour):  # type: ignore[no-untyped-def]
     pixel = 1 / lens.f
     for v in range(lens.height):
@@ -122,7 +122,7 @@ def _paint(scene, tiles, R, C, lens, hits, colour):  # type: ignore[no-untyped-d
             colour[v, u, 0], colour[v, u, 1], colour[v, u, 2] = np.sqrt(r), np.sqrt(g), np.sqrt(b)
 
 
-@kernel()
+@kernel(allocates=False)
 def _four_samples(scene, tiles, R, C, lens, u, v):  # type: ignore[no-untyped-def]
     """The mean colour of a pixel of two by two samples; samples on one face share its colour, which is filtered already."""
     r, g, b = 0.0, 0.0, 0.0
@@ -139,7 +139,7 @@ def _four_samples(scene, tiles, R, C, lens, u, v):  # type: ignore[no-untyped-de
     return r, g, b
 
 
-@kernel()
+@kernel(allocates=False)
 def _label(solids, waves, R, C, lens, hits, semantic, instance):  # type: ignore[no-untyped-def]
     for v in range(lens.height):
         for u in range(lens.width):
@@ -154,7 +154,7 @@ def _label(solids, waves, R, C, lens, hits, semantic, instance):  # type: ignore
                 semantic[v, u] = SKY_LABEL
 
 
-@kernel()
+@kernel(allocates=False)
 def _follow(motion, still, now, after, lens, hits, flow):  # type: ignore[no-untyped-def]
     R, C = now
     Rn, Cn = after

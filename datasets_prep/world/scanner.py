@@ -78,7 +78,7 @@ def _bins(solids, rotation, centre):  # type: ignore[no-untyped-def]
     return first, which, near
 
 
-@kernel()
+@kernel(allocates=False)
 def _sweep(solids, first, which, near, rotation, centre, elevations, noise, chance, out):  # type: ignore[no-untyped-def]
     n = 0
     for beam in range(len(elevations)):

@@ -32,7 +32,7 @@ class Surroundings(NamedTuple):
     key: float
 
 
-@kernel()
+@kernel(allocates=False)
 def shade(scene, hit, face, t, C, ray, pixel):  # type: ignore[no-untyped-def]
     """Linear (r, g, b) of what a ray met; `pixel` is the width of a pixel at depth 1."""
     dx, dy, dz = ray
@@ -59,7 +59,7 @@ def shade(scene, hit, face, t, C, ray, pixel):  # type: ignore[no-untyped-def]
     return r + (air[0] - r) * far, g + (air[1] - g) * far, b + (air[2] - b) * far
 
 
-@kernel()
+@kernel(allocates=False)
 def _light(day, sun, sky):  # type: ignore[no-untyped-def]
     return (
         sun * day[1, 0] + sky * day[2, 0],
@@ -68,7 +68,7 @@ def _light(day, sun, sky):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel()
+@kernel(allocates=False)
 def _ground_light(scene, x, y):  # type: ignore[no-untyped-def]
     day = scene.day
     sun = light_at(scene.light, scene.light_x, SUN, x, y)
@@ -76,7 +76,7 @@ def _ground_light(scene, x, y):  # type: ignore[no-untyped-def]
     return _light(day, sun * day[0, 2] * sky, sky)
 
 
-@kernel()
+@kernel(allocates=False)
 def _solid_light(scene, solid, x, y, z, nx, ny, nz):  # type: ignore[no-untyped-def]
     day = scene.day
     sun = nx * day[0, 0] + ny * day[0, 1] + nz * day[0, 2]
@@ -91,7 +91,7 @@ def _solid_light(scene, solid, x, y, z, nx, ny, nz):  # type: ignore[no-untyped-
     return _light(day, sun, sky)
 
 
-@kernel()
+@kernel(allocates=False)
 def _sky(scene, dx, dy, dz, pixel):  # type: ignore[no-untyped-def]
     day, up = scene.day, dz / np.sqrt(dx * dx + dy * dy + dz * dz)
     rise = 1.0 - (1.0 - max(up, 0.0)) ** 5

@@ -43,10 +43,10 @@ class Lens(NamedTuple):
 def make_tiles(solids, R, C, lens):  # type: ignore[no-untyped-def]
     """Tiles of a camera with axes R (3, 3) (rows: right, down, forward) and centre C (3,)."""
     n = len(solids)
-    near, box, boxes = np.empty(n), np.empty((n, 4)), np.empty((n, 4), np.int64)
+    near, box, boxes, corner = np.empty(n), np.empty((n, 4)), np.empty((n, 4), np.int64), np.empty((8, 3))
     across, down = (lens.width + TILE - 1) // TILE, (lens.height + TILE - 1) // TILE
     for i in range(n):
-        near[i] = _image_box(solids[i], R, C, lens, box[i], boxes[i])
+        near[i] = _image_box(solids[i], R, C, lens, box[i], boxes[i], corner)
     order = np.argsort(near)
     first = np.zeros(across * down + 1, np.int64)
     for i in order:
@@ -63,10 +63,10 @@ def make_tiles(solids, R, C, lens):  # type: ignore[no-untyped-def]
     return Tiles(first, which, near, box, across)
 
 
-@kernel()
-def _image_box(solid, R, C, lens, box, covers):  # type: ignore[no-untyped-def]
+@kernel(allocates=False)
+def _image_box(solid, R, C, lens, box, covers, corner):  # type: ignore[no-untyped-def]
     """Pixels and tiles [rows, columns) that a solid's bounding box covers; its least depth."""
-    u0, v0, u1, v1, near, far = np.inf, np.inf, -np.inf, -np.inf, np.inf, -np.inf
+    near = np.inf
     for k in range(8):
         x = solid[HX] * (1.0 if k & 1 else -1.0)
         y = solid[HY] * (1.0 if k & 2 else -1.0)
@@ -74,37 +74,47 @@ def _image_box(solid, R, C, lens, box, covers):  # type: ignore[no-untyped-def]
         px = solid[X] + solid[COS] * x - solid[SIN] * y - C[0]
         py = solid[Y] + solid[SIN] * x + solid[COS] * y - C[1]
         pz = solid[Z] + z - C[2]
-        depth = R[2, 0] * px + R[2, 1] * py + R[2, 2] * pz
-        near, far = min(near, depth), max(far, depth)
-        scale = lens.f / max(depth, 1e-6)
-        u = (R[0, 0] * px + R[0, 1] * py + R[0, 2] * pz) * scale + lens.cx
-        v = (R[1, 0] * px + R[1, 1] * py + R[1, 2] * pz) * scale + lens.cy
-        u0, v0, u1, v1 = min(u0, u), min(v0, v), max(u1, u), max(v1, v)
-    if near < NEAR_M:  # beside the camera: its corners have no image, so it is tried everywhere
-        u0, v0, u1, v1 = 0.0, 0.0, float(lens.width), float(lens.height)
-    box[0], box[1], box[2], box[3] = u0, u1, v0, v1
-    covers[0], covers[1] = _tiles(v0, v1, lens.height)
-    covers[2], covers[3] = _tiles(u0, u1, lens.width)
-    if far < NEAR_M:
-        covers[1] = covers[0]
+        for axis in range(3):
+            corner[k, axis] = R[axis, 0] * px + R[axis, 1] * py + R[axis, 2] * pz
+        near = min(near, corner[k, 2])
+    box[0], box[1], box[2], box[3] = np.inf, -np.inf, np.inf, -np.inf
+    for k in range(8):
+        if corner[k, 2] >= NEAR_M:
+            _include(corner[k, 0], corner[k, 1], corner[k, 2], lens, box)
+        for bit in (1, 2, 4):
+            # An edge that starts before the camera and ends behind it is cut where the camera begins to see.
+            other = k ^ bit
+            if corner[k, 2] >= NEAR_M > corner[other, 2]:
+                share = (NEAR_M - corner[k, 2]) / (corner[other, 2] - corner[k, 2])
+                x = corner[k, 0] + share * (corner[other, 0] - corner[k, 0])
+                y = corner[k, 1] + share * (corner[other, 1] - corner[k, 1])
+                _include(x, y, NEAR_M, lens, box)
+    covers[0], covers[1] = _tiles(box[2], box[3], lens.height)
+    covers[2], covers[3] = _tiles(box[0], box[1], lens.width)
     return near
 
 
-@kernel()
+@kernel(allocates=False)
+def _include(x, y, depth, lens, box):  # type: ignore[no-untyped-def]
+    u, v = lens.f * x / depth + lens.cx, lens.f * y / depth + lens.cy
+    box[0], box[1], box[2], box[3] = min(box[0], u), max(box[1], u), min(box[2], v), max(box[3], v)
+
+
+@kernel(allocates=False)
 def _tiles(low, high, size):  # type: ignore[no-untyped-def]
     # One pixel of margin: a supersampled ray starts half a pixel beside its centre.
     a, b = max(low - 1.0, 0.0), min(high + 1.0, size - 1.0)
     return (int(a) // TILE, int(b) // TILE + 1) if a <= b else (0, 0)
 
 
-@kernel()
+@kernel(allocates=False)
 def direction(R, lens, u, v):  # type: ignore[no-untyped-def]
     """The ray through (u, v) in pixels, in the street's axes, of length 1 along the optical axis."""
     x, y = (u - lens.cx) / lens.f, (v - lens.cy) / lens.f
     return R[0, 0] * x + R[1, 0] * y + R[2, 0], R[0, 1] * x + R[1, 1] * y + R[2, 1], R[0, 2] * x + R[1, 2] * y + R[2, 2]
 
 
-@kernel()
+@kernel(allocates=False)
 def trace(solids, tiles, C, u, v, ray):  # type: ignore[no-untyped-def]
     """What the ray from C through pixel (u, v) meets first: solid (or GROUND, SKY), face, depth."""
     t, hit, face = np.inf, SKY, -1

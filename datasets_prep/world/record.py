@@ -1,0 +1,223 @@
+"""Whose folder it is: `world.yaml` says what was rendered into it, and only what it names is ever deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from benchmark.errors import DatasetError
+from benchmark.io.files import atomic_write
+from benchmark.splits import Split
+from benchmark.strict_yaml import build, read_yaml
+from datasets_prep.kitti_raw import DRIVE, calibration_path, check_camera
+from datasets_prep.verify import CALIBRATIONS
+from datasets_prep.world.layout import COLOUR_CAMERAS, drive_files, frame_paths
+from datasets_prep.world.rig import DATE
+
+NAME = "world.yaml"
+GENERATOR = 1  # raised whenever a file of the same seed and size would be another
+MAX_FRAMES = 100_000  # of a drive: nearly three hours
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What lies in a world's folder: the number of frames of each drive, whose annotated depth is in train or val."""
+
+    generator: int
+    seed: int
+    height: int
+    width: int
+    train: dict[str, int]
+    val: dict[str, int]
+
+    @property
+    def identity(self) -> str:
+        """What must be equal for two frames of the same name to be the same, for people."""
+        return f"seed {self.seed}, size {self.height}x{self.width}, generator {self.generator}"
+
+    @property
+    def drives(self) -> dict[str, int]:
+        """Number of frames by drive."""
+        return self.val | self.train
+
+    def part(self, drive: str) -> str:
+        """`train` or `val`, the part of the annotated depth that a drive is in."""
+        return "train" if drive in self.train else "val"
+
+
+def wanted(splits: Sequence[Split], *, seed: int, shape: tuple[int, int]) -> Record:
+    """What the splits need: each drive from its frame 0 to the last frame that a split names.
+
+    Raises:
+        DatasetError: a split of other drives than the world's, of a camera that it does not have, or far too long.
+    """
+    frames: dict[str, dict[str, int]] = {"train": {}, "val": {}}
+    for split in splits:
+        part = frames["train" if split.role == "train" else "val"]
+        for frame in split.frames:
+            match = DRIVE.fullmatch(frame.drive)
+            if match is None or match["date"] != DATE or frame.number >= MAX_FRAMES:
+                raise DatasetError(
+                    f"{split.name}: {frame.drive} frame {frame.number} is not of the world, expected drives such as "
+                    f"{DATE}_drive_0001_sync and frames below {MAX_FRAMES}; choose another split, such as world_small/test"
+                )
+            if check_camera(frame) not in COLOUR_CAMERAS:
+                raise DatasetError(
+                    f"{split.name}: {frame.drive} frame {frame.number} is of {frame.camera}, the world has "
+                    f"{' and '.join(COLOUR_CAMERAS)}; name one of them in the list"
+                )
+            part[frame.drive] = max(part.get(frame.drive, 0), frame.number + 1)
+    return _joined(Record(GENERATOR, seed, *shape, {}, {}), frames["train"], frames["val"])
+
+
+def _joined(record: Record, train: dict[str, int], val: dict[str, int]) -> Record:
+    """A record with more drives or frames; a drive stays in the part where it is, else a training drive is in train."""
+    parts = {"train": dict(record.train), "val": dict(record.val)}
+    for new, part in ((train, "train"), (val, "val")):
+        for drive, count in new.items():
+            own = parts[record.part(drive) if drive in record.drives else "train" if drive in train else part]
+            own[drive] = max(own.get(drive, 0), count)
+    return Record(record.generator, record.seed, record.height, record.width, **parts)
+
+
+def claim(data: Path, new: Record, *, force: bool) -> Record:
+    """Make a folder ours, or find that it is; the record of all that is or will be in it, written before the first frame.
+
+    Args:
+        data: the folder that holds, or will hold, `kitti_raw/`, `kitti_depth/` and `world_labels/`.
+        new: what is to be rendered.
+        force: start over where another world is, deleting what `world.yaml` names; write beside foreign files.
+
+    Raises:
+        DatasetError: the folder holds other files or another world.
+        OSError: it cannot be read or written.
+    """
+    old = read_record(data)
+    if old is None:
+        _refuse_foreign(data, new, force=force)
+    elif force:
+        _delete(data, old)
+    elif old.identity != new.identity:
+        raise DatasetError(
+            f"{data / NAME}: the folder holds a world of {old.identity}, asked for is {new.identity}. Choose another --out, or "
+            "pass --force, which deletes that world (and no other file) and starts over"
+        )
+    both = new if old is None or force else _joined(old, new.train, new.val)
+    data.mkdir(parents=True, exist_ok=True)
+    with atomic_write(data / NAME) as file:
+        file.write(yaml.safe_dump(asdict(both), sort_keys=False).encode())
+    folders = _folders(_files(data, both))
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folders)
+    return both
+
+
+def read_record(data: Path) -> Record | None:
+    """What `world.yaml` of a folder says; None where there is none.
+
+    Raises:
+        DatasetError: it is no record of a world.
+    """
+    path = data / NAME
+    if not path.is_file():
+        return None
+    record = build(Record, read_yaml(path, DatasetError), source=str(path), error=DatasetError)
+    strange = [d for d, count in record.drives.items() if not (_ours(d) and 0 < count <= MAX_FRAMES)]
+    if strange:
+        raise DatasetError(
+            f"{path}: {strange[0]!r} with {record.drives[strange[0]]} frames is no drive of the world, expected drives such as "
+            f"{DATE}_drive_0001_sync with 1 to {MAX_FRAMES} frames; choose another --out"
+        )
+    return record
+
+
+def _ours(drive: str) -> bool:
+    match = DRIVE.fullmatch(drive)
+    return match is not None and match["date"] == DATE
+
+
+def _refuse_foreign(data: Path, new: Record, *, force: bool) -> None:
+    if data.exists() and not data.is_dir():
+        raise DatasetError(f"{data}: a file; a folder to render into was expected. Choose another --out")
+    if not data.is_dir() or not any(data.iterdir()):
+        return
+    if not force:
+        raise DatasetError(
+            f"{data}: the folder is not empty and has no {NAME}, so its {sum(1 for _ in data.iterdir())} files and folders are "
+            "not of a world that was rendered here. Choose another --out, or pass --force to render beside them; what is not "
+            "of a world is never deleted or overwritten"
+        )
+    owned = _folders(_files(data, new)) - {data / "kitti_raw" / DATE}
+    taken = next((path for path in (data / "kitti_raw" / DATE, *sorted(owned)) if path.exists()), None)
+    if taken is not None:
+        raise DatasetError(
+            f"{taken}: is there, although no {data / NAME} says that it was rendered here; with --force, too, nothing foreign "
+            "is deleted or overwritten. Move it away, or choose another --out"
+        )
+
+
+def _files(data: Path, record: Record) -> Iterator[Path]:
+    """Every file that a record names, `world.yaml` apart."""
+    yield from (calibration_path(data / "kitti_raw", DATE, name) for name in CALIBRATIONS)
+    for drive, count in record.drives.items():
+        yield from drive_files(data, drive, count)
+        for number in range(count):
+            yield from frame_paths(data, drive, number, part=record.part(drive))
+
+
+def _folders(files: Iterable[Path]) -> set[Path]:
+    return {path.parent for path in files}
+
+
+def _delete(data: Path, record: Record) -> None:
+    """Remove the files that a record names and the folders that are then empty; `world.yaml` stays until it is replaced."""
+    files = list(_files(data, record))
+    for path in files:
+        path.unlink(missing_ok=True)
+    folders = _folders(files)
+    _sweep(folders)
+    above = {parent for folder in folders for parent in (folder, *folder.parents) if parent.is_relative_to(data)} - {data}
+    for folder in sorted(above, key=lambda path: len(path.parts), reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _sweep(folders: Iterable[Path]) -> None:
+    """Remove what a process that was killed has left half-written."""
+    for folder in folders:
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """A file that appears only whole: written under another name and renamed.
+
+    It is not synced to disk, which would take four times as long: what a power failure tears is found and made again.
+    """
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(data: Path) -> Iterator[None]:
+    """Turn what the system says of a full or read-only disk into an error for people."""
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"{error.filename or data}: cannot be written ({error.strerror or error}). Make room or correct the permissions "
+            "and run the same command again, which continues with the frames that are missing; or choose another --out"
+        ) from error
