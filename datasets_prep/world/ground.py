@@ -41,7 +41,7 @@ def ground_reflectance(table, style, x, y, d, footprint):  # type: ignore[no-unt
         light = max(1.0 + 0.7 * grain + 0.6 * leaf, 0.2) * style[3]
         dry = min(max(0.4 + 0.9 * grain, 0.0), 1.0)
         return (0.09 + 0.10 * dry) * light, (0.17 + 0.04 * dry) * light, 0.05 * light
-    light = max(1.0 + 0.6 * grain, 0.2)
+    light = max(1.0 + 0.8 * grain, 0.2)
     if side > KERB_M:
         return _pavement(table, style, x, d, side, light, w)
     return _road(table, style, x, d, side, light, w)

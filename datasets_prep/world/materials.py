@@ -58,7 +58,7 @@ def _mix(colour, other, share):  # type: ignore[no-untyped-def]
 @kernel(allocates=False)
 def _wall(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     key, height = solid[TEXTURE], 2 * solid[HZ]
-    light = max(1.0 + 0.75 * fractal_noise(table, su, sv, 6.0, 8, w), 0.15)
+    light = max(1.0 + 0.85 * fractal_noise(table, su, sv, 6.0, 8, w), 0.15)
     # Rain darkens the foot of a wall and streaks it from above.
     light *= 1.0 - 0.35 * np.exp(-max(v, 0.0) / 0.8) + 0.18 * fractal_noise(table, su * 4.0, sv * 0.2, 2.0, 2, 4 * w)
     colour = (solid[R] * light, solid[G] * light, solid[B] * light)
@@ -128,7 +128,7 @@ def _roof(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
 @kernel(allocates=False)
 def _body(table, solid, face, u, v, su, sv, w):  # type: ignore[no-untyped-def]
     height = 2 * solid[HZ]
-    light = max(1.0 + 0.3 * fractal_noise(table, su, sv, 1.6, 6, w), 0.2)
+    light = max(1.0 + 0.45 * fractal_noise(table, su, sv, 1.6, 6, w), 0.2)
     light *= 1.1 if face >= TOP else 0.62 + 0.55 * v / height
     colour = (solid[R] * light, solid[G] * light, solid[B] * light)
     dark = (0.02, 0.02, 0.022)

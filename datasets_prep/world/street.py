@@ -142,7 +142,7 @@ def random_style(random: Random) -> Style:
         setback=(8.3, 12.5 - 3.0 * town),
         gaps=0.24 - 0.14 * town,
         tree_every_m=random.uniform(9, 20),
-        parked=random.uniform(0.5, 0.75),
+        parked=random.uniform(0.35, 0.6),
         hedges=0.75 * (1 - town),
         oncoming_every_m=random.uniform(28, 70),
         ground=np.array(ground),
@@ -206,9 +206,9 @@ def _kerb(random: Random, style: Style, x0: float, side: float, put: Put, k: int
         if chance < style.parked and cars < CARS_PER_BLOCK // 2:
             number = (k * CARS_PER_BLOCK + 2 * cars + int(side > 0)) % INSTANCES + 1
             turn = random.normal(0, 0.02) + np.pi * ((side > 0) != (random.random() < 0.15))
-            put(things.car(random), at + 2.5, side * random.uniform(4.75, 5.15), turn, number)
+            put(things.car(random), at + 2.5, side * random.uniform(4.85, 5.15), turn, number)
             cars += 1
-        elif chance < style.parked + 0.2:
+        elif chance < style.parked + 0.25:
             put(things.box(random), at + random.uniform(0, 3), side * random.uniform(4.3, 6.6), random.normal(0, 0.2))
         at += random.uniform(5.4, 9.5)
     at = x0 + random.uniform(0, style.tree_every_m)

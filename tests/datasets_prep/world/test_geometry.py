@@ -132,7 +132,7 @@ def test_depth_is_the_same_from_both_cameras(drive):
         there = sample(right, u - drive.fB / np.where(left > 0, left, np.nan), v)
         error = np.abs(there / np.where(left > 0, left, np.nan) - 1)
         assert np.nanmedian(error) < 1e-3
-        assert np.nanmean(error < 0.02) > 0.85  # the rest is hidden from one of them, or at an edge
+        assert np.nanmean(error < 0.02) > 0.80  # the rest is hidden from one of them, or at an edge
 
 
 def test_sgm_finds_the_depth_of_the_lidar(drive):
