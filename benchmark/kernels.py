@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba import config, njit
+import numba
+from numba import njit
 
 Loop = Callable[..., Any]
 
@@ -45,6 +46,7 @@ def _cache_of(folder: Path) -> Iterator[None]:
     By itself numba looks at the file of the kernel alone: after a change in a kernel that others call, these would go on
     with the old code.
     """
+    config: Any = numba.config  # a module whose names are made at run time
     named = config.CACHE_DIR
     config.CACHE_DIR = str(Path(named or folder / "__pycache__") / f"kernels-{_stamp(folder)}")
     try:

@@ -1,0 +1,243 @@
+"""The embedded run from end to end on small pictures, its second run, and what it refuses."""
+
+import errno
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from click.testing import CliRunner, Result
+from small_world import names_in
+
+from benchmark import quickstart
+from benchmark.cli import main
+from benchmark.errors import InputError, ResultError
+from benchmark.io.results import validate_record
+from benchmark.quickstart_folder import NAMES, check_folder, places
+
+SIZE = "48x160"
+
+
+class Run(NamedTuple):
+    """A folder that the quickstart filled, and what it said."""
+
+    out: Path
+    result: Result
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(main, list(map(str, words)))
+
+
+def scores_in(out: Path) -> dict[str, float]:
+    records = [json.loads(path.read_text("utf-8")) for path in sorted((out / "results").glob("*.json"))]
+    return {f"{r['method']} {r['protocol']['name']} {r['scaling']}": r["metrics"]["abs_rel"]["mean"] for r in records}
+
+
+def pictures_of(out: Path) -> list[str]:
+    return re.findall(r'<img src="([^"]+)"', (out / "index.html").read_text("utf-8"))
+
+
+def left_over(out: Path) -> list[Path]:
+    return [path for path in out.rglob("*") if path.name.endswith((".tmp", ".parts"))]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("a folder") / "my quickstart"
+    result = call("quickstart", "--out", out, "--size", SIZE)
+    assert result.exit_code == 0, result.output
+    return Run(out, result)
+
+
+def test_everything_is_there_and_nothing_else(first: Run) -> None:
+    assert names_in(first.out) == sorted(NAMES.values())
+    assert names_in(first.out / "panels") == sorted(f"{name}.png" for name in quickstart.METHODS)
+    assert names_in(first.out / "predictions") == sorted(
+        f"{name}.{suffix}" for name in quickstart.METHODS for suffix in ("npy", "yaml")
+    )
+    assert left_over(first.out) == []
+
+
+def test_every_method_has_a_valid_record_under_every_setting(first: Run) -> None:
+    paths = sorted((first.out / "results").glob("*.json"))
+    for path in paths:
+        record = json.loads(path.read_text("utf-8"))
+        validate_record(record, path.name)
+        assert (record["n_images"], record["n_missing"]) == (60, 0)
+        assert path.with_suffix(".csv").is_file()
+    settings = [f"{protocol}.{scaling}" for protocol in quickstart.PROTOCOLS for scaling in ("median", "none")]
+    assert [path.stem for path in paths] == sorted(f"{name}.{setting}" for name in quickstart.METHODS for setting in settings)
+
+
+def test_the_numbers_are_those_of_what_the_methods_know(first: Run) -> None:
+    """Noise of 10 % is an abs_rel of 0.1 * sqrt(2 / pi) = 0.08; and who knows more of the street scores better."""
+    scores = {name: scores_in(first.out)[f"{name} world_exact none"] for name in quickstart.METHODS}
+    assert scores["noisy_truth"] == pytest.approx(0.08, abs=0.02)
+    assert scores["noisy_truth"] < scores["sgm"] < scores["median_map"] < scores["constant"] < scores["ground_plane_80m"]
+
+
+def test_the_page_and_the_markdown_show_the_numbers(first: Run) -> None:
+    html, markdown = ((first.out / name).read_text("utf-8") for name in ("index.html", "leaderboard.md"))
+    for key, value in scores_in(first.out).items():
+        method, _, scaling = key.split()
+        assert re.search(rf'<th scope="row">{method}</th><td[^>]*>{value:.3f}<', html)
+        assert re.search(rf"\| {re.escape(method.replace('_', chr(92) + '_'))} \| {scaling} \| \**{value:.3f}\** \|", markdown)
+    for text in (html, markdown):
+        assert "never comparable with numbers of KITTI" in text
+    assert pictures_of(first.out) == ["comparison.png", *(f"panels/{name}.png" for name in quickstart.METHODS)]
+
+
+def test_what_the_terminal_shows(first: Run) -> None:
+    lines = first.result.stdout.split("\n")
+    assert [line for line in lines if re.fullmatch(r"world_\w+ v1", line)] == ["world_exact v1", "world_lidar v1"]
+    assert "never comparable with numbers of KITTI" in first.result.stdout
+    assert f"The page: {first.out / 'index.html'}" in lines
+    assert [re.fullmatch(r" *\d+\.\d s  (\w+) .*", line)[1] for line in first.result.stderr.split("\n") if "s  " in line] == [  # type: ignore[index]
+        "rendered", "exported", "predicted", "scored", "drew",
+    ]  # fmt: skip
+
+
+def test_the_printed_commands_work_as_printed(first: Run) -> None:
+    commands = [line for line in first.result.stdout.split("\n") if line.startswith("  ")]
+    commands = [
+        line for line in commands if any(f" {verb} " in line for verb in ("evaluate", "check", "export_gt", "protocols"))
+    ]
+    assert len(commands) == 4
+    for command in commands:
+        words = shlex.split(command)
+        verb = next(i for i, word in enumerate(words) if word in {"evaluate", "check", "export_gt", "protocols"})
+        done = call(*words[verb:])
+        assert done.exit_code == 0, f"{command}: {done.output}"
+    (first.out / "gt_by_hand.h5").unlink()
+
+
+def test_a_second_run_renders_only_what_is_missing(first: Run) -> None:
+    before, page = scores_in(first.out), (first.out / "leaderboard.md").read_bytes()
+    image = next((first.out / "data").rglob("image_03/data/0000000003.png"))
+    content = image.read_bytes()
+    image.unlink()
+    (first.out / "index.html").unlink()
+    (first.out / "mine.txt").write_text("mine")
+    again = call("quickstart", "--out", first.out, "--size", SIZE)
+    assert again.exit_code == 0, again.output
+    assert "rendered 1 stereo frames with LiDAR, 79 found" in again.stderr
+    assert image.read_bytes() == content
+    assert scores_in(first.out) == before
+    assert (first.out / "leaderboard.md").read_bytes() == page
+    assert (first.out / "index.html").is_file()
+    assert (first.out / "mine.txt").read_text() == "mine"
+    (first.out / "mine.txt").unlink()
+
+
+def test_another_world_in_the_same_folder_is_refused(first: Run) -> None:
+    done = call("quickstart", "--out", first.out, "--size", SIZE, "--seed", "1")
+    assert done.exit_code == 1
+    assert "--force" in str(done.exception)
+
+
+@pytest.mark.parametrize("stage", ["render", "_export", "_predict", "_score", "_publish"])
+def test_an_interrupted_run_leaves_a_folder_that_is_ours(
+    first: Run, stage: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Interrupted while it renders, a new folder holds nothing but a world; later, it has its mark."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out" if stage == "render" else first.out
+    with monkeypatch.context() as patch:
+        if stage == "render":
+            patch.setattr("datasets_prep.world.make._make", interrupt)
+        else:
+            patch.setattr(quickstart, stage, interrupt)
+        for earlier in {"_predict": ["_export"], "_score": ["_export", "_predict"]}.get(stage, []):
+            patch.setattr(quickstart, earlier, lambda *_: None)
+        if stage != "_publish":
+            with pytest.raises(KeyboardInterrupt):
+                quickstart.quickstart(out, size=(48, 160), quiet=True)
+    assert check_folder(places(out), force=False) or not any(out.rglob("*"))
+    assert left_over(out) == []
+
+
+def test_a_full_disk_is_one_paragraph(first: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(quickstart, "_export", full)
+    with pytest.raises(ResultError, match=r"No space left on device\).*same command again.*another --out") as caught:
+        quickstart.quickstart(first.out, size=(48, 160), quiet=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--size", "10x20"],
+        ["--size", "640x192"],
+        ["--size", "9999x9999"],
+        ["--size", "big"],
+        ["--seed", "-1"],
+        ["--seed", "2147483648"],
+    ],
+)
+def test_a_size_or_a_seed_out_of_range_is_one_paragraph(options: list[str], tmp_path: Path) -> None:
+    done = call("quickstart", "--out", tmp_path / "out", *options)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, InputError)
+    assert options[1].split("x")[0] in str(done.exception)
+    assert "\n" not in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ResultError, match=r"not empty \(thesis\.tex\).*--force"):
+        quickstart.quickstart(tmp_path)
+    assert names_in(tmp_path) == ["thesis.tex"]
+
+
+def test_force_writes_beside_foreign_files_and_never_over_them(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    assert not check_folder(places(tmp_path), force=True)
+    (tmp_path / "index.html").write_text("their page")
+    with pytest.raises(ResultError, match=r"index\.html: is there already.*Move it away"):
+        quickstart.quickstart(tmp_path, force=True)
+    assert names_in(tmp_path) == ["index.html", "thesis.tex"]
+
+
+@pytest.mark.parametrize("mark", ["", "[]", "{}", '{"creator": 3}', '{"creator": "another program"}', "\x00"])
+def test_a_file_with_the_name_of_our_mark_is_no_mark(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "quickstart.json").write_text(mark)
+    with pytest.raises(ResultError, match="not empty"):
+        check_folder(places(tmp_path), force=False)
+
+
+def test_a_file_or_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResultError, match="a file; a folder"):
+        quickstart.quickstart(tmp_path / "file")
+    with pytest.raises(InputError, match=r"cannot be written .*another --out"):
+        quickstart.quickstart(tmp_path / "file" / "out", size=(48, 160), quiet=True)
+
+
+def test_an_empty_folder_is_welcome(tmp_path: Path) -> None:
+    assert not check_folder(places(tmp_path), force=False)
+    assert not check_folder(places(tmp_path / "new"), force=False)
+
+
+def test_a_command_calls_this_program_as_it_was_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "a venv" / "depthbench"
+    script.parent.mkdir()
+    script.write_text("")
+    monkeypatch.setattr("sys.argv", [str(script)])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    first = quickstart.next_commands(places(Path("out")))[0][1]
+    rest = ["evaluate", "out/predictions/sgm.yaml", "--gt", "out/gt_exact.h5", "--protocol", "world_exact"]
+    assert shlex.split(first) == [str(script), *rest]
+    monkeypatch.setattr("sys.argv", ["/somewhere/benchmark/cli.py"])
+    first = quickstart.next_commands(places(Path("out")))[0][1]
+    assert shlex.split(first) == [sys.executable, "-m", "benchmark.cli", *rest]
