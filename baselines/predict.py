@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import numpy as np
 import numpy.typing as npt
 
 from baselines import priors
 from baselines.prediction_file import Size, Task, check_out, manifest_path, write_predictions
-from benchmark.errors import DatasetError, GroundTruthError
+from benchmark.errors import DatasetError, GroundTruthError, OptionError
 from benchmark.io.npy import MAX_SIDE
 from benchmark.splits import Frame, Split, resolve_split
 from datasets_prep import kitti_raw
@@ -93,14 +91,14 @@ def predict(
         quiet: no progress on stderr.
 
     Raises:
-        click.UsageError: an unknown prior, or options that it does not take, lacks or cannot use.
+        OptionError: an unknown prior, or options that it does not take, lacks or cannot use.
         InputError: the data or the output is at fault; nothing is left behind.
     """
     started = time.perf_counter()
     given = {"data": data, "depth": depth, "clip": clip, "train_gt": train_gt, "gt": gt, "sigma": sigma, "seed": seed}
     options = _settle(prior, {name: value for name, value in given.items() if value is not None})
     if not all(2 <= side <= MAX_SIDE for side in size):
-        raise click.UsageError(f"--size {size[0]}x{size[1]}: expected a height and a width of 2 to {MAX_SIDE} pixels")
+        raise OptionError(f"--size {size[0]}x{size[1]}: expected a height and a width of 2 to {MAX_SIDE} pixels")
     frames = resolve_split(split)
     check_out(out, frames)
     plan = OPENERS[prior](frames, size, **options)
@@ -111,30 +109,22 @@ def predict(
     return Summary(out, manifest_path(out), plan.method, frames.name, len(frames.frames), size, seconds, plan.note)
 
 
-def parse_size(text: str) -> Size:
-    """Height and width of `192x640`; click.UsageError where it is something else."""
-    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
-    if match is None:
-        raise click.UsageError(f"--size {text}: expected the height and the width of a map in pixels, such as 192x640")
-    return int(match[1]), int(match[2])
-
-
 def _settle(prior: str, given: dict[str, Any]) -> dict[str, Any]:
     """The options of a prior, those that were given and the defaults of the others."""
     if prior not in PRIORS:
-        raise click.UsageError(f"no method is called {prior!r}; known: {', '.join(PRIORS)}")
+        raise OptionError(f"no method is called {prior!r}; known: {', '.join(PRIORS)}")
     takes = PRIORS[prior]
     for name, value in given.items():
         if name not in takes:
             owners = [owner for owner, options in PRIORS.items() if name in options]
             known = f"takes {', '.join(map(_flag, takes))}"
-            raise click.UsageError(f"{_flag(name)} belongs to {' and '.join(owners)}; {prior} {known}")
+            raise OptionError(f"{_flag(name)} belongs to {' and '.join(owners)}; {prior} {known}")
         if isinstance(value, float) and not 0 < value < math.inf:
-            raise click.UsageError(f"{_flag(name)} {value}: expected a number above zero")
+            raise OptionError(f"{_flag(name)} {value}: expected a number above zero")
     settled = {**takes, **given}
     for name, value in settled.items():
         if value is REQUIRED:
-            raise click.UsageError(f"{prior} needs {_flag(name)}, a file of `depthbench export_gt`")
+            raise OptionError(f"{prior} needs {_flag(name)}, a file of `depthbench export_gt`")
     return settled
 
 

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, OptionError
 from benchmark.shadow import check_not_shadowed
 
 
@@ -35,7 +35,7 @@ def run(command: click.Group) -> None:
         if state["debug"]:
             raise
         click.echo(f"depthbench: {_paragraph(error)}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, OptionError) else 1)
 
 
 def _paragraph(error: InputError | OSError | MemoryError) -> str:

@@ -1,4 +1,4 @@
-"""What can be wrong with an input. The command prints these as one paragraph and exits with 1."""
+"""What can be wrong with an input. The command prints these as one paragraph and exits with 1 (OptionError: 2)."""
 
 
 class InputError(Exception):
@@ -27,3 +27,7 @@ class DatasetError(InputError):
 
 class ResultError(InputError):
     """A result file cannot be written or does not follow the schema."""
+
+
+class OptionError(InputError):
+    """Options that do not fit together, or a value that an option cannot have; the command exits with 2."""

@@ -36,7 +36,8 @@ CAUTION = (
     "The world is made up: its numbers say which of these methods sees this street better, and are never comparable with "
     "numbers of KITTI or of any other data set."
 )
-ORACLE = "noisy_truth is no competitor: it is made from the ground truth."
+ORACLES = ("noisy_truth",)
+ORACLE = "noisy_truth is no competitor: it is made from the ground truth, stands below the others and is never the best."
 SCALINGS = {
     "median": "each prediction was multiplied by the factor that gives it the median depth of its image's ground truth",
     "none": "scored as predicted, in metres",
@@ -194,7 +195,7 @@ def _publish(here: Places, scores: list[Score], world: tuple[int, int, int], ste
 
     boards = [
         Board(f"{table.protocol} v{table.version}", f"{load_protocol(table.protocol).title}. {ORACLE}", table)
-        for table in tables_by_protocol([one.record for one in scores])
+        for table in tables_by_protocol([one.record for one in scores], unranked=ORACLES)
     ]
     commands = next_commands(here)
     hero, *pictures = [Picture(path, width, height, *_words(names)) for names, path, width, height in _draw(here)]

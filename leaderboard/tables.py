@@ -7,7 +7,7 @@ ground truth competes with no prediction in metres.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -71,8 +71,12 @@ class Table:
     groups: tuple[Group, ...]
 
 
-def make_table(records: Sequence[Record]) -> Table:
+def make_table(records: Sequence[Record], *, unranked: Collection[str] = ()) -> Table:
     """The records of one protocol as a table; scalings in the order of their first record, methods by the first metric.
+
+    Args:
+        records: of one protocol.
+        unranked: methods that do not compete (they have seen the answers): below the others, and never the best.
 
     Raises:
         ResultError: no records, or records whose numbers may not stand in one table.
@@ -87,19 +91,20 @@ def make_table(records: Sequence[Record]) -> Table:
         for name, metric in first["metrics"].items()
     )
     scalings = dict.fromkeys(record["scaling"] for record in records)
-    groups = [_group(scaling, [r for r in records if r["scaling"] == scaling], columns) for scaling in scalings]
+    groups = [_group(scaling, [r for r in records if r["scaling"] == scaling], columns, unranked) for scaling in scalings]
     protocol = first["protocol"]
     return Table(
         protocol["name"], protocol["version"], protocol["sha256"], first["inputs"]["split"], columns, tuple(groups)
     )  # fmt: skip
 
 
-def tables_by_protocol(records: Iterable[Record]) -> list[Table]:
-    """One table for each protocol, in the order of their first record."""
+def tables_by_protocol(records: Iterable[Record], *, unranked: Collection[str] = ()) -> list[Table]:
+    """One table for each protocol, in the order of their first record; `unranked` as for `make_table`."""
     listed = list(records)
     order = list(dict.fromkeys(record["protocol"]["name"] for record in listed))
     ranked = sorted(listed, key=lambda record: order.index(record["protocol"]["name"]))
-    return [make_table(list(group)) for _, group in groupby(ranked, key=lambda record: record["protocol"]["name"])]
+    groups = groupby(ranked, key=lambda record: record["protocol"]["name"])
+    return [make_table(list(group), unranked=unranked) for _, group in groups]
 
 
 def markdown(table: Table) -> str:
@@ -164,27 +169,29 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
 
 
-def _group(scaling: str, records: Sequence[Record], columns: Sequence[Column]) -> Group:
-    values = [[record["metrics"][column.name]["mean"] for column in columns] for record in records]
+def _group(scaling: str, records: Sequence[Record], columns: Sequence[Column], unranked: Collection[str]) -> Group:
+    def first_metric(record: Record) -> tuple[bool, float, str]:
+        value = record["metrics"][columns[0].name]["mean"]
+        return record["method"] in unranked, value if columns[0].better == "lower" else -value, record["method"]
+
+    ordered = sorted(records, key=first_metric)
     # The best is the best number that can be seen: equal after rounding is equally good.
-    cells = [[f"{value:.{DECIMALS}f}" for value in row] for row in values]
-    best = [
-        (min if column.better == "lower" else max)((row[k] for row in cells), key=float) for k, column in enumerate(columns)
+    cells = [tuple(f"{record['metrics'][column.name]['mean']:.{DECIMALS}f}" for column in columns) for record in ordered]
+    ranked = [row for row, record in zip(cells, ordered, strict=True) if record["method"] not in unranked]
+    tops = [
+        (min if column.better == "lower" else max)((row[k] for row in ranked), key=float, default="")
+        for k, column in enumerate(columns)
     ]
-    order = sorted(
-        range(len(records)),
-        key=lambda i: (values[i][0] if columns[0].better == "lower" else -values[i][0], records[i]["method"]),
-    )
     rows = [
         Row(
-            records[i]["method"],
-            tuple(cells[i]),
-            tuple(cell == top for cell, top in zip(cells[i], best, strict=True)),
-            _images(records[i]),
-            f"{records[i]['n_pixels']:,}",
-            tuple(records[i]["warnings"]),
+            record["method"],
+            row,
+            tuple(record["method"] not in unranked and cell == top for cell, top in zip(row, tops, strict=True)),
+            _images(record),
+            f"{record['n_pixels']:,}",
+            tuple(record["warnings"]),
         )
-        for i in order
+        for row, record in zip(cells, ordered, strict=True)
     ]
     return Group(scaling, tuple(rows))
 
@@ -194,7 +201,7 @@ def _images(record: Record) -> str:
 
 
 def _refuse_mixture(first: Record, record: Record) -> None:
-    """Numbers share a table when protocol, version, hash, split, ground truth and units agree."""
+    """Numbers share a table when protocol, version, hash, split and units agree."""
     for what, one, other in (
         ("protocol", *(f"{r['protocol']['name']} v{r['protocol']['version']}" for r in (first, record))),
         ("protocol sha256", *(r["protocol"]["sha256"][:16] for r in (first, record))),

@@ -6,7 +6,6 @@ joblib's, because those are waited for: after an interrupt the frames in work ar
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -104,18 +103,6 @@ def render_world(
     n_frames = sum(new.drives.values())
     seconds = time.perf_counter() - started
     return Rendered(data, tuple(splits), len(tasks), n_frames - len(tasks), seconds, n_bytes)
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Height and width of `192x640`.
-
-    Raises:
-        DatasetError: not two numbers.
-    """
-    match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text)
-    if match is None:
-        raise DatasetError(f"--size {text}: expected the height and the width of an image in pixels, such as 192x640")
-    return int(match[1]), int(match[2])
 
 
 def _write_texts(data: Path, rig: Rig, record: Record) -> None:

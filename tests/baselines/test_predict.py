@@ -2,7 +2,6 @@ import os
 import signal
 from pathlib import Path
 
-import click
 import cv2
 import numpy as np
 import pytest
@@ -10,10 +9,11 @@ from click.testing import CliRunner
 from kitti_tree import DATE, DRIVE, write_calibration, write_list, write_scans
 
 from baselines import prediction_file
-from baselines.predict import OPENERS, PRIORS, Plan, parse_size, predict
+from baselines.predict import OPENERS, PRIORS, Plan, predict
 from baselines.prediction_file import write_predictions
 from benchmark.cli import main
-from benchmark.errors import DatasetError, GroundTruthError, PredictionError
+from benchmark.entry_point import run
+from benchmark.errors import DatasetError, GroundTruthError, OptionError, PredictionError
 from benchmark.io.ground_truth_hdf5 import read_hdf5
 from benchmark.io.manifest import read_manifest
 from benchmark.io.predictions import read_predictions
@@ -210,16 +210,9 @@ def test_an_array_needs_an_order_and_a_list_that_its_manifest_can_name(data, tmp
 )
 def test_wrong_options_are_wrong_usage(tmp_path, prior, options, told):
     given = {"data": None, **options}
-    with pytest.raises(click.UsageError, match=told):
+    with pytest.raises(OptionError, match=told):
         predict(prior, "world_small/test", given.pop("data"), tmp_path / "c.npy", quiet=True, **given)
     assert names_in(tmp_path) == []
-
-
-@pytest.mark.parametrize("text", ["192", "192x", "x640", "-2x5", "192x640x3", "192 x 640", ""])
-def test_a_size_is_two_numbers(text):
-    assert parse_size("192x640") == (192, 640)
-    with pytest.raises(click.UsageError, match="such as 192x640"):
-        parse_size(text)
 
 
 def test_what_cannot_be_written_is_refused_before_anything_is_made(data):
@@ -318,8 +311,16 @@ def test_the_verb(data):
     assert "ground_plane_20m on 3 frames of list, 24x40" in done.stderr
     assert np.load(data / "g.npy").shape == (3, 24, 40)
     wrong = CliRunner().invoke(main, [*arguments, str(data / "h.npy"), "--sigma", "0.1"])
-    assert wrong.exit_code == 2
-    assert "--sigma belongs to noisy_truth; ground_plane takes --data, --clip" in wrong.stderr
+    assert isinstance(wrong.exception, OptionError)
+    assert "--sigma belongs to noisy_truth; ground_plane takes --data, --clip" in str(wrong.exception)
+
+
+def test_wrong_usage_exits_with_2(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["depthbench", "predict", "crystal_ball", "--split", "world_small/test", "--out", "c.npy"])
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    assert caught.value.code == 2
+    assert "no method is called 'crystal_ball'; known: constant" in capsys.readouterr().err
 
 
 REAL_DRIVE = "2011_09_26_drive_0001_sync"

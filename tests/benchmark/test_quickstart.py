@@ -179,7 +179,6 @@ def test_a_full_disk_is_one_paragraph(first: Run, monkeypatch: pytest.MonkeyPatc
         ["--size", "10x20"],
         ["--size", "640x192"],
         ["--size", "9999x9999"],
-        ["--size", "big"],
         ["--seed", "-1"],
         ["--seed", "2147483648"],
     ],
@@ -241,3 +240,23 @@ def test_a_command_calls_this_program_as_it_was_called(monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.argv", ["/somewhere/benchmark/cli.py"])
     first = quickstart.next_commands(places(Path("out")))[0][1]
     assert shlex.split(first) == [sys.executable, "-m", "benchmark.cli", *rest]
+
+
+@pytest.mark.slow
+def test_the_readmes_table_is_what_it_prints(tmp_path: Path) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    if not readme.is_file():
+        pytest.skip("the README is not installed")
+    shown = re.search(r"```\n(world_exact v1\n.*?)\n```", readme.read_text("utf-8"), re.DOTALL)
+    result = call("quickstart", "--out", tmp_path / "out")
+    assert shown is not None
+    assert result.stdout.partition("\n\n")[0] == shown[1]
+
+
+@pytest.mark.parametrize("text", ["192", "192x", "x640", "-2x5", "192x640x3", "192 x 640", "", "1e3x640", "1234567x1"])
+@pytest.mark.parametrize("verb", [("quickstart",), ("datasets", "render"), ("predict", "constant", "--split", "x")])
+def test_a_size_is_two_numbers(tmp_path: Path, verb: tuple[str, ...], text: str) -> None:
+    result = call(*verb, "--out", tmp_path / "out.npy", "--size", text)
+    assert result.exit_code == 2
+    assert "expected a height and a width in pixels, such as 192x640" in result.output
+    assert names_in(tmp_path) == []

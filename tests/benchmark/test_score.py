@@ -10,9 +10,7 @@ from benchmark.errors import GroundTruthError, PredictionError, SplitError
 from benchmark.io.ground_truth import PNG_SCALE, Header, sparsify
 from benchmark.io.ground_truth_hdf5 import write_hdf5
 from benchmark.protocol import FOLDER
-from benchmark.report import render
 from benchmark.score import Request, score
-from benchmark.tiny_case import make
 
 SELECTION = "kitti_depth_selection/val"
 
@@ -83,13 +81,3 @@ def test_a_list_of_ones_own(tmp_path: Path) -> None:
     assert result.table.frame_id == tuple(ids)
     assert result.table.scale.tolist() == [11.0, 10.0, 12.0]
 
-
-def test_the_readmes_tiny_case_and_its_output(tmp_path: Path) -> None:
-    make(tmp_path)
-    found = render([r.record for r in score(Request(tmp_path / "disps.npy", tmp_path / "gt.h5"))])
-    readme = Path(__file__).parents[2] / "README.md"
-    if not readme.is_file():
-        pytest.skip("the README is not installed")
-    shown = readme.read_text("utf-8").partition("--gt gt.h5\n")[2].partition("\n```")[0]
-    table = shown.partition("\n\n")[0]
-    assert table == found.partition("\n\n")[0]

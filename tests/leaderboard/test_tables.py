@@ -39,6 +39,14 @@ def test_equal_after_rounding_is_equally_good() -> None:
     assert [row.best[0] for row in table.groups[0].rows] == [True, True, False]
 
 
+def test_who_does_not_compete_stands_below_and_is_never_the_best() -> None:
+    table = make_table([record("oracle", abs_rel=0.01, rmse=1.0), *three()], unranked=("oracle",))
+    assert [row.method for row in table.groups[0].rows] == ["better_one", "worse", "oracle"]
+    assert [row.best for row in table.groups[0].rows] == [(True, False, True), (False, True, False), (False, False, False)]
+    alone = make_table([record("oracle")], unranked=("oracle",))
+    assert alone.groups[0].rows[0].best == (False, False, False)
+
+
 def test_a_higher_first_metric_is_sorted_downwards() -> None:
     rows = [record("a", a1=0.5), record("b", a1=0.9)]
     for row in rows:

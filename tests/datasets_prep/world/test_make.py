@@ -15,7 +15,7 @@ from benchmark.cli import main
 from benchmark.errors import DatasetError
 from benchmark.splits import Frame, Split, load_split
 from datasets_prep.world import make, record
-from datasets_prep.world.rig import DATE, rig_of
+from datasets_prep.world.rig import DATE
 
 SIZE = (32, 64)
 CALIBRATIONS, TEXTS, FILES = 3, 7, 8  # files of a day, of a drive, of a frame
@@ -316,17 +316,6 @@ def test_an_error_in_a_thread_is_not_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(make, "scan", fail)
     with pytest.raises(ValueError, match="a bug"):
         render(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["192", "192*640", "x", "192x640x3", "-1x5", "1e3x640", "1234567x1"])
-def test_what_is_no_size(text):
-    with pytest.raises(DatasetError, match="expected the height and the width"):
-        make.parse_size(text)
-
-
-def test_sizes():
-    assert make.parse_size("192x640") == (192, 640)
-    assert rig_of(make.parse_size("375x1242")).shape == (375, 1242)
 
 
 def test_the_command(tmp_path, cheap):
