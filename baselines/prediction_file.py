@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -95,8 +97,8 @@ def write_predictions(
         with atomic_write(manifest_path(out)) as beside, atomic_path(out) as temporary:
             beside.write(told.encode())
             offset = _start(temporary, out.suffix, split, size)
-            with temporary.open("rb+", buffering=0) as file:
-                _write_maps(file.fileno(), offset, task, split, size, jobs=jobs or cpu_count(), quiet=quiet)
+            with temporary.open("rb+") as file:
+                _write_maps(file, offset, task, split, size, jobs=jobs or cpu_count(), quiet=quiet)
     except OSError as error:
         raise PredictionError(
             f"{out}: cannot write the predictions, {nbytes / 1e6:.1f} MB ({error.strerror or error}). Free some space or "
@@ -141,7 +143,7 @@ def _hdf5_header(path: Path, ids: npt.NDArray[np.bytes_], shape: tuple[int, ...]
         return int(data.id.get_offset())
 
 
-def _write_maps(file: int, offset: int, task: Task, split: Split, size: Size, *, jobs: int, quiet: bool) -> None:
+def _write_maps(file: BinaryIO, offset: int, task: Task, split: Split, size: Size, *, jobs: int, quiet: bool) -> None:
     """Make and write every map in threads; on an error or an interrupt the maps not yet begun are never made."""
 
     def make(i: int) -> None:
@@ -151,8 +153,11 @@ def _write_maps(file: int, offset: int, task: Task, split: Split, size: Size, *,
                 f"{split.frame_ids[i]}: the prediction has shape {depth.shape} and depths of {depth.min()} to {depth.max()} m; "
                 f"expected {size} and finite depths above zero"
             )
-        _write_at(file, depth.data.cast("B"), offset + i * depth.nbytes)
+        with lock:
+            file.seek(offset + i * depth.nbytes)
+            file.write(depth.data)
 
+    lock = threading.Lock()
     n = len(split.frames)
     with ThreadPoolExecutor(jobs) as pool, Progress("predict", unit="frame", quiet=quiet) as report:
         report(0, n)
@@ -164,12 +169,6 @@ def _write_maps(file: int, offset: int, task: Task, split: Split, size: Size, *,
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _write_at(file: int, values: memoryview, at: int) -> None:
-    while len(values):
-        written = os.pwrite(file, values, at)
-        values, at = values[written:], at + written
 
 
 def _split_beside(out: Path, split: Split) -> str | None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from benchmark import __version__
 from benchmark.cli_lists import protocols, splits
-from benchmark.cli_scoring import evaluate
+from benchmark.cli_scoring import check, evaluate
 from benchmark.text_table import print_table
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Height and width in pixels of `192x640`; wrong usage where it is something else."""
+    match = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", text)
+    if match is None:
+        raise click.BadParameter(f"{text}: expected a height and a width in pixels, such as 192x640")
+    return int(match[1]), int(match[2])
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,13 +32,13 @@ def main(context: click.Context, debug: bool) -> None:
         context.obj["debug"] = debug
 
 
-for verb in (splits, protocols, evaluate):
+for verb in (splits, protocols, evaluate, check):
     main.add_command(verb)
 
 
 @main.group()
 def datasets() -> None:
-    """The raw data: list, show, verify, download."""
+    """The raw data: list, show, verify, download, render."""
 
 
 @datasets.command("list")
@@ -126,6 +136,73 @@ def datasets_verify(split: str, data: Path | None, dataset: str | None, need: st
         print_table(rows, header)
     if not verify.complete(reports):
         raise verify.shortfall(reports, split, root)
+
+
+@datasets.command("render")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder; later commands take it as --data.")
+@click.option("--split", "names", multiple=True, metavar="SPLIT", help="Repeatable; default: world_small/test and /train.")
+@click.option(
+    "--size", type=image_size, default="192x640", show_default=True, metavar="HxW", help="Height and width of the images."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the streets; the same seed gives the same bytes.")
+@click.option("--jobs", type=click.IntRange(1, 1024), help="Threads; default: one for each core.")
+@click.option("--force", is_flag=True, help="Start over where another world is; write beside files that are not ours.")
+def datasets_render(
+    *, out: Path, names: tuple[str, ...], size: tuple[int, int], seed: int, jobs: int | None, force: bool
+) -> None:
+    """Render the synthetic street world, in KITTI's layouts; an interrupted run continues."""
+    from benchmark.splits import resolve_split
+    from datasets_prep.world.make import render_world
+
+    wanted = [resolve_split(name) for name in names or ("world_small/test", "world_small/train")]
+    made = render_world(out, wanted, size=size, seed=seed, jobs=jobs, force=force)
+    click.echo("\n".join([made.summary(), *(f"next: {command}" for command in made.next_steps())]), err=True)
+
+
+@main.command("predict")
+@click.argument("method")
+@click.option("--split", required=True, metavar="SPLIT", help="The frames: a split, or a file with a list.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npy (order of the split) or .h5 (with ids).")
+@click.option("--data", type=click.Path(path_type=Path), help="ground_plane, sgm: data folder; default: $DEPTHBENCH_DATA.")
+@click.option(
+    "--size", type=image_size, default="192x640", show_default=True, metavar="HxW", help="Height and width of the predictions."
+)
+@click.option("--depth", type=float, help="constant: metres; default 10.")
+@click.option("--clip", type=float, help="ground_plane: largest depth in metres, also above the horizon; default 80.")
+@click.option("--train-gt", type=click.Path(path_type=Path), help="median_map: exported ground truth of a training split.")
+@click.option("--gt", type=click.Path(path_type=Path), help="noisy_truth: ground truth of the split, as for evaluate.")
+@click.option("--sigma", type=float, help="noisy_truth: standard deviation of the logarithm; default 0.1.")
+@click.option("--seed", type=click.IntRange(0), help="noisy_truth: of the noise; default 0.")
+@click.option("--jobs", type=click.IntRange(1, 1024), help="Threads; default: one for each core.")
+def predict(*, method: str, split: str, out: Path, data: Path | None, size: tuple[int, int], **options: Any) -> None:
+    """Write what METHOD predicts for a split, with a manifest beside it that `evaluate` reads.
+
+    \b
+    constant      the same depth everywhere
+    ground_plane  a level road under the calibrated camera
+    median_map    per-pixel median of a training split, the prior worth beating
+    sgm           OpenCV's semi-global matching of the stereo pair
+    noisy_truth   the ground truth with smooth log-normal noise
+    """
+    from baselines.predict import predict
+
+    made = predict(method, split, data, out, size=size, **options)
+    click.echo(made.text(), err=True)
+
+
+@main.command("quickstart")
+@click.option("--out", type=click.Path(path_type=Path), default="depthbench-quickstart", show_default=True, help="A folder.")
+@click.option(
+    "--size", type=image_size, default="192x640", show_default=True, metavar="HxW", help="Height and width of the images."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the streets.")
+@click.option("--force", is_flag=True, help="Render anew in an earlier run's folder; write beside files that are not ours.")
+def quickstart(*, out: Path, size: tuple[int, int], seed: int, force: bool) -> None:
+    """Render a small world, export its ground truth, score predictions without learning, and show it all on a page."""
+    from benchmark.quickstart import quickstart
+
+    made = quickstart(out, size=size, seed=seed, force=force, say=lambda line: click.echo(line, err=True))
+    click.echo(made.text)
 
 
 def entry_point() -> None:

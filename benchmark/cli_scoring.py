@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
+
+from benchmark.checks.finding import OVERRULABLE
 
 
 @click.command("evaluate")
@@ -44,19 +47,52 @@ import click
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the records (JSON) and per-image tables (CSV).",
 )
+@click.option(
+    "--despite", multiple=True, type=click.Choice(OVERRULABLE), help="Score although this check refuses; repeatable, recorded."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the list of records instead of the table.")
 def evaluate(
     *, pred: Path, gt: Path, names: tuple[str, ...], scalings: tuple[str, ...], kind: str | None, pred_split: str | None,
-    flipped: Path | None, method: str | None, allow_missing: int, out: Path | None, as_json: bool,
+    flipped: Path | None, method: str | None, allow_missing: int, out: Path | None, despite: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Score somebody's predictions (.npy, .npz, .h5, a folder, or a .yaml manifest)."""
     from benchmark.io.results import records_json, write_result
     from benchmark.report import render
     from benchmark.score import Request, score
 
-    scores = score(Request(pred, gt, names, scalings, kind, pred_split, flipped, method, allow_missing))
+    scores = score(Request(pred, gt, names, scalings, kind, pred_split, flipped, method, allow_missing, despite))
     written = [path for s in scores if out for path in write_result(out, s.record, s.table)]
     records = [s.record for s in scores]
     click.echo(records_json(records) if as_json else render(records), nl=not as_json)
     if written:
         click.echo(f"wrote {len(written)} files to {out}", err=True)
+
+
+@click.command("check")
+@click.argument("pred", type=click.Path(readable=False, path_type=Path))
+@click.option(
+    "--gt", type=click.Path(readable=False, path_type=Path), required=True, help="gt.h5, gt_depths.npz, or a folder of maps."
+)
+@click.option("--protocol", default="kitti_eigen", show_default=True, metavar="NAME|FILE", help="Whose frames and pixels.")
+@click.option(
+    "--scaling", "scalings", multiple=True, metavar="RULE", help="As in evaluate: whether a wrong factor matters; repeatable."
+)
+@click.option(
+    "--kind", type=click.Choice(["disparity", "inverse_depth", "depth"]), help="What the file holds; default disparity."
+)
+@click.option("--pred-split", metavar="SPLIT", help="The frames that a bare array was predicted for; default: the protocol's.")
+@click.option("--flipped", type=click.Path(path_type=Path), help="Predictions of the mirrored images, mirrored back.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON instead of the table.")
+def check(
+    *, pred: Path, gt: Path, protocol: str, scalings: tuple[str, ...], kind: str | None, pred_split: str | None,
+    flipped: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Look for what would make a score meaningless: one line a defect; exit 1 if one refuses."""
+    from benchmark import check as linter
+    from benchmark.report import render_findings
+    from benchmark.score import Request
+
+    findings = linter.check(Request(pred, gt, (protocol,), scalings, kind, pred_split, flipped))
+    width = shutil.get_terminal_size((100, 0)).columns
+    click.echo(linter.findings_json(findings) if as_json else render_findings(findings, width), nl=not as_json)
+    linter.raise_verdict(findings, pred)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from benchmark.checks.finding import Finding, Verdict
 from benchmark.metrics.depth import DEPTH_METRICS
 from benchmark.summarize import Record
 from benchmark.text_table import text_table
 
 DECIMALS = 3
+WIDTH = 100
+ERROR_NOTE = "error: mean |log(predicted / true depth)| of a frame after median scaling, its median over the sampled frames"
+VERDICTS: dict[Verdict, str] = {"refuse": "REFUSE", "warn": "warn", "fine": "fine", "not judged": "not judged"}
 
 
 def metric_title(name: str, unit: str) -> str:
@@ -22,6 +28,21 @@ def render(records: Sequence[Record]) -> str:
     """One table of metrics per metric set, one of what was scored, and what the numbers were made from."""
     blocks = [_metrics(list(group)) for _, group in groupby(records, key=_columns)]
     return "\n\n".join([*blocks, _scored(records), _provenance(records)])
+
+
+def render_findings(findings: Sequence[Finding], width: int) -> str:
+    """What the linter says, one line a defect, the evidence wrapped to a terminal of `width` columns."""
+    first = max(5, *(len(f.defect) for f in findings)) + 2
+    second = max(7, *(len(f.verdict) for f in findings)) + 2
+    rest = max(width - first - second, 30)
+    lines = [f"{'check':{first}}{'verdict':{second}}evidence", f"{'-' * (first - 2)}  {'-' * (second - 2)}  {'-' * rest}"]
+    for f in findings:
+        evidence = textwrap.wrap(f.message, rest) or [""]
+        lines.append(f"{f.defect:{first}}{VERDICTS[f.verdict]:{second}}{evidence[0]}")
+        lines += [" " * (first + second) + line for line in evidence[1:]]
+    counts = Counter(f.verdict for f in findings)
+    note = textwrap.fill(ERROR_NOTE, width)
+    return "\n".join([*lines, "", note, ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])])
 
 
 def _columns(record: Record) -> tuple[tuple[str, str], ...]:
@@ -66,7 +87,8 @@ def _provenance(records: Sequence[Record]) -> str:
     width, second = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines = [f"{a:{width}}  {b:{second}}  sha256 {c}" for a, b, c in rows]
     warnings = dict.fromkeys(w for r in records for w in r["warnings"])
-    return "\n".join([*lines, *(f"warning: {w}" for w in warnings)])
+    shown = (textwrap.fill(f"warning: {w}", WIDTH, subsequent_indent="  ", break_long_words=False) for w in warnings)
+    return "\n".join([*lines, *shown])
 
 
 def _split_name(inputs: dict[str, Any]) -> str:

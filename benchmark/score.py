@@ -39,6 +39,7 @@ class Request:
     flipped: Path | None = None
     method: str | None = None
     allow_missing: int = 0
+    despite: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,26 +67,29 @@ def score(request: Request) -> list[Score]:
     Raises:
         InputError: whatever makes a number meaningless; see the modules that read each file.
     """
-    protocols = [load_protocol(name) for name in dict.fromkeys(request.protocols)]
-    _refuse_namesakes(protocols)
-    split = _common_split(protocols, request.gt)
+    protocols, split = common_split(request)
     chosen = settings(protocols, request.scalings)
-    given = _open(request, split)
+    given = open_request(request, split)
     check_length(given.predictions, given.split)
     _refuse_disparities_as_metres(protocols, given)
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(4) as pool:
         # Hashing and inflating release the interpreter lock, so they run beside the import of the compiled kernels.
         hashes = [pool.submit(p.sha256) for p in (given.predictions, given.flipped) if p is not None]
-        reading = pool.submit(_read_truth, request.gt, split, protocols)
+        reading = pool.submit(read_truth, request.gt, split, protocols)
+        from benchmark.checks.defects import inspect, overrule, raise_refusals, warnings_of
         from benchmark.evaluate_depth import evaluate_settings, load_kernels
         from benchmark.summarize import Inputs, summarize
 
         load_kernels()
         truth = reading.result()
         joined = match(truth, given.predictions, split=split, pred_split=given.split)
-        tables = evaluate_settings(
-            truth, given.predictions, chosen, match=joined, kind=given.kind, flipped=given.flipped
-        )  # fmt: skip
+        what: dict[str, Any] = {"kind": given.kind, "flipped": given.flipped}
+        scalings = tuple(p.scaling for p in chosen)
+        checking = pool.submit(inspect, truth, given.predictions, joined, protocols[0], scalings=scalings, **what)
+        tables = evaluate_settings(truth, given.predictions, chosen, match=joined, **what)
+        # What the engine refuses is certain, so it speaks before the statistics do.
+        findings = overrule(checking.result(), request.despite)
+        raise_refusals(findings, given.predictions.source)
         digests = [h.result() for h in hashes]
     inputs = Inputs(
         split=split.sha256, ground_truth=truth.content_sha256, predictions=digests[0],
@@ -93,13 +97,11 @@ def score(request: Request) -> list[Score]:
         surplus_predictions=joined.surplus,
     )  # fmt: skip
     notes = [ASSUMED.format(truth.header.depth_kind, split.name)] if truth.order_assumed else []
-    common: dict[str, Any] = {
-        "method": given.method,
-        "inputs": inputs,
-        "allow_missing": request.allow_missing,
-        "warnings": notes,
-    }
-    records = [summarize(table, protocol, **common) for table, protocol in zip(tables, chosen, strict=True)]
+    common: dict[str, Any] = {"method": given.method, "inputs": inputs, "allow_missing": request.allow_missing}
+    records = [
+        summarize(table, protocol, warnings=[*notes, *warnings_of(findings, protocol.scaling)], **common)
+        for table, protocol in zip(tables, chosen, strict=True)
+    ]
     return [Score(*parts) for parts in zip(records, tables, chosen, strict=True)]
 
 
@@ -122,7 +124,12 @@ def _refuse_disparities_as_metres(protocols: Sequence[DepthProtocol], given: _Gi
         )
 
 
-def _open(request: Request, split: Split) -> _Given:
+def open_request(request: Request, split: Split) -> _Given:
+    """Open the predictions of a request; `split` are the frames of the protocol.
+
+    Raises:
+        InputError: no such file, an unknown name, or predictions that cannot be scored whatever they belong to.
+    """
     manifest = read_manifest(request.pred)
     kind = request.kind or manifest.kind or "disparity"
     named = request.pred_split or manifest.split
@@ -138,7 +145,8 @@ def _open(request: Request, split: Split) -> _Given:
     return _Given(predictions, flipped, kind, method, pred_split)
 
 
-def _read_truth(path: Path, split: Split, protocols: Sequence[DepthProtocol]) -> GroundTruth:
+def read_truth(path: Path, split: Split, protocols: Sequence[DepthProtocol]) -> GroundTruth:
+    """Read the ground truth and hold it to the protocols."""
     from benchmark.io.ground_truth_files import read_ground_truth
 
     source = protocols[0].ground_truth
@@ -158,7 +166,14 @@ def _refuse_namesakes(protocols: Sequence[DepthProtocol]) -> None:
         )
 
 
-def _common_split(protocols: Sequence[DepthProtocol], gt: Path) -> Split:
+def common_split(request: Request) -> tuple[list[DepthProtocol], Split]:
+    """The protocols of a request and the one split that they are on."""
+    protocols = [load_protocol(name) for name in dict.fromkeys(request.protocols)]
+    _refuse_namesakes(protocols)
+    return protocols, _split_of(protocols, request.gt)
+
+
+def _split_of(protocols: Sequence[DepthProtocol], gt: Path) -> Split:
     names = {p.split for p in protocols}
     if len(names) > 1:
         raise ProtocolError(

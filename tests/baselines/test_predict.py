@@ -231,9 +231,9 @@ def test_a_full_disk(data, monkeypatch):
         raise OSError(28, "No space left on device")
 
     before = names_in(data)
-    for function in ("posix_fallocate", "pwrite"):
+    for place, function in ((prediction_file.os, "posix_fallocate"), (prediction_file, "_write_maps")):
         with monkeypatch.context() as patch:
-            patch.setattr(prediction_file.os, function, full)
+            patch.setattr(place, function, full)
             for name in ("c.npy", "c.h5"):
                 with pytest.raises(PredictionError, match=rf"{name}: cannot write.*No space left on device"):
                     make("constant", data, data / name)
