@@ -227,7 +227,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_made(data):
 
 
 def test_a_full_disk(data, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     before = names_in(data)

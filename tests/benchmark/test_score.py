@@ -80,4 +80,3 @@ def test_a_list_of_ones_own(tmp_path: Path) -> None:
     (result, _) = score(Request(tmp_path / "disps.npy", tmp_path / "gt.h5", (str(tmp_path / "mine.yaml"),)))
     assert result.table.frame_id == tuple(ids)
     assert result.table.scale.tolist() == [11.0, 10.0, 12.0]
-
