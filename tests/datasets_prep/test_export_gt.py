@@ -451,6 +451,7 @@ def test_commands_on_data_sets():
         "kitti_depth",
         "kitti_odometry",
         "kitti_raw",
+        "world",
     ]
     shown = CliRunner().invoke(main, ["datasets", "show", "ddad"])
     assert "CC BY-NC-SA 4.0" in shown.stdout
