@@ -33,7 +33,7 @@ def check(request: Request) -> list[Finding]:
     """One finding a defect, in the order of `TITLES`. What cannot be judged says why.
 
     Raises:
-        InputError: the ground truth, the protocol or the names are at fault; a prediction file never is.
+        InputError: the ground truth, the protocol or the names are at fault, or one map of the predictions cannot be read.
     """
     protocols, split = common_split(request)
     try:

@@ -115,7 +115,7 @@ BAD: dict[str, BadFile] = {
     "flipped": BadFile(
         "a --flipped file as the network returns it", lambda x: x, flipped=lambda x: x[:, :, ::-1] * np.float32(1.01)
     ),
-    "prior": BadFile("the first prediction for every frame", lambda x: np.broadcast_to(np.median(x, axis=0), x.shape)),
+    "prior": BadFile("the first prediction for every frame", lambda x: np.broadcast_to(x[0], x.shape)),
     "constant": BadFile("one value per map", lambda x: np.broadcast_to(x.mean(axis=(1, 2), keepdims=True), x.shape)),
     "quantised": BadFile("rounded to 600 levels", _steps(600)),
     "eight_bit": BadFile("rounded to 255 levels", _steps(255)),

@@ -59,11 +59,7 @@ def shifted(case: Case) -> Finding:
     if is_prior(samples.values):
         return Finding("shifted", "fine", "every frame has the same prediction, so the order does not matter")
     own = _own(samples)
-    contests = {
-        k: contest(own, misfit(pair.pred, pair.gt), _flat(pair.gt)) for k, pair in samples.shifted.items() if len(pair.gt)
-    }
-    if not contests:
-        return Finding("shifted", "not judged", "no frame has a scored pixel")
+    contests = {k: contest(own, misfit(pair.pred, pair.gt), _flat(pair.gt)) for k, pair in samples.shifted.items()}
     k, found = min(contests.items(), key=lambda item: (not item[1].convincing, _or_inf(item[1].other)))
     reading = f"against the ground truth {abs(k)} frame{'s' * (abs(k) > 1)} {'on' if k > 0 else 'back'}"
     return _finding("shifted", found, reading, "the order is shifted: save in the order of the list, or with frame ids")
@@ -90,7 +86,8 @@ def _unless_prior(finding: Finding, samples: Samples, log_thumbnails: Array) -> 
     if share >= STRAY:
         return finding
     message = (
-        f"mirrored it would fit better, but so it would fit its own frame better than {share:.0%} of the others only: chance"
+        f"mirrored, the predictions fit better, but not their own frame in particular: better than {share:.0%} of the others "
+        "(chance: 50%)"
     )
     return Finding(finding.defect, "fine", message, finding.evidence)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.align import STEREO_FACTOR, parse_factor
-from benchmark.checks.case import Case
+from benchmark.checks.case import Case, joined
 from benchmark.checks.finding import Finding
 from benchmark.checks.samples import Array, Samples
 
@@ -35,10 +35,9 @@ def times_256(case: Case) -> Finding:
 
 def scale_varies(case: Case) -> Finding:
     """Frames that need very different factors."""
-    samples = case.samples
-    factors = _factors(samples) if samples is not None else np.empty(0)
+    factors = _factors(joined(case))
     if len(factors) < 2:
-        return Finding("scale_varies", "not judged", "fewer than two frames could be joined with ground truth")
+        return Finding("scale_varies", "not judged", "fewer than two sampled frames have values above zero")
     spread = float(np.std(factors) / np.median(factors))
     message = f"the factor to metres is {np.median(factors):.3g} at the median frame and varies by {spread:.0%} between frames"
     if spread > LARGE_SPREAD:
@@ -54,12 +53,12 @@ def _factors(samples: Samples) -> Array:
 
 
 def _factor(case: Case, defect: str, wanted: tuple[float, ...], words: str) -> Finding:
-    if case.samples is None:
-        return Finding(defect, "not judged", "the predictions could not be joined with ground truth")
-    factors = _factors(case.samples)
+    factors = _factors(joined(case))
     fixed = {s: f for s in case.scalings if (f := parse_factor(s)) is not None and (case.kind != "disparity" or s != "none")}
-    if not fixed or len(factors) == 0:
+    if not fixed:
         return Finding(defect, "fine", "the values are scaled by the ground truth, so a factor changes nothing")
+    if len(factors) == 0:
+        return Finding(defect, "not judged", "no sampled frame has values above zero")
     left = {s: float(np.median(factors)) / f for s, f in fixed.items()}
     low, high = np.quantile(np.log(factors), (1 / 6, 5 / 6))
     found = [s for s, x in left.items() if any(abs(np.log(x / w)) < TOLERANCE for w in wanted) and high - low < STEADY]

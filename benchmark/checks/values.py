@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.checks.case import Case
+from benchmark.checks.case import Case, joined
 from benchmark.checks.finding import Finding
 from benchmark.checks.samples import THUMBNAIL, Array, Values
 
@@ -96,13 +96,11 @@ def eight_bit(case: Case) -> Finding:
 
 def saturated(case: Case) -> Finding:
     """Many scored pixels at the smallest or largest value of their map."""
-    if case.samples is None or len(case.samples.frame) == 0:
-        return Finding("saturated", "not judged", "the predictions could not be joined with ground truth")
-    maps = case.values.thumbnails
+    samples, maps = joined(case), case.values.thumbnails
     if is_prior(case.values) or (maps.max(axis=(1, 2)) == maps.min(axis=(1, 2))).all():
         return Finding("saturated", "fine", "a prior may be clipped")
     ends = maps.min(axis=(1, 2)), maps.max(axis=(1, 2))
-    shares = [float(np.median(np.mean(case.samples.raw == extreme[:, None], axis=1))) for extreme in ends]
+    shares = [float(np.median(np.mean(samples.raw == extreme[:, None], axis=1))) for extreme in ends]
     share = max(shares)
     if share >= SATURATED:
         end = ("smallest", "largest")[int(np.argmax(shares))]

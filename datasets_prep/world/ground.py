@@ -6,10 +6,11 @@ import numpy as np
 
 from benchmark.kernels import kernel
 from datasets_prep.world.noise import cell, covered, fractal_noise
+from datasets_prep.world.things import LABELS
 
 ROAD_M, KERB_M, PAVEMENT_M = 3.5, 6.0, 8.0  # outer edges of road, parking bays and pavement from the centre line
 KERB_WIDTH_M = 0.16
-ROAD, SIDEWALK, PARKING, TERRAIN = 7, 8, 9, 22  # labels, as in things.LABELS
+ROAD, SIDEWALK, PARKING, TERRAIN = (LABELS[name] for name in ("road", "sidewalk", "parking", "terrain"))
 
 
 @kernel(allocates=False)

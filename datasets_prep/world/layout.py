@@ -26,6 +26,7 @@ COLOUR_CAMERAS = ("image_02", "image_03")
 PARTS = ("train", "val")  # of the annotated depth
 FRAME_S = 0.1
 START = datetime.datetime(2031, 5, 1, 12, 0, 0)
+CALIBRATED = "01-May-2031 12:00:00"  # in words, because strftime names months in the language of the machine
 DEPTH_SCALE = 256  # annotated depth: value / 256 metres
 # Every drive begins here, so that a reader which starts at its first frame has the same Mercator scale.
 LATITUDE_DEG, LONGITUDE_DEG, GROUND_ALTITUDE_M = 49.0, 8.4, 115.0
@@ -104,7 +105,7 @@ def calibration_files(data: Path, rig: Rig) -> dict[Path, bytes]:
     }
     for camera, x in CAMERA_X_M.items():
         lines["cam_to_cam"] += _camera_lines(camera[-2:], rig, x=x, P_rect=rig.P_rect(camera))
-    head = f"calib_time: {START:%d-%b-%Y %H:%M:%S}"
+    head = f"calib_time: {CALIBRATED}"
     raw = data / "kitti_raw"
     return {
         kitti_raw.calibration_path(raw, DATE, name): "".join(f"{line}\n" for line in [head, *own]).encode("ascii")

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.kernels import kernel
-from datasets_prep.world import primitives as p
 from datasets_prep.world.materials import LEAVES
-from datasets_prep.world.primitives import BOX, COS, HX, HY, HZ, MATERIAL, SIN, TALL, X, Y, Z, meet
+from datasets_prep.world.primitives import BOX, COS, HX, HY, HZ, KIND, MATERIAL, SIN, TALL, X, Y, Z, meet
 
 BLOCK_M = 40.0
 REACH_M = 36.0  # how far to both sides of the street the map goes
@@ -121,7 +120,7 @@ def _beside(solid, x, y):  # type: ignore[no-untyped-def]
     """Distance of a ground point from the footprint of a solid, negative or 0 inside."""
     dx, dy = x - solid[X], y - solid[Y]
     dx, dy = solid[COS] * dx + solid[SIN] * dy, solid[COS] * dy - solid[SIN] * dx
-    if solid[p.KIND] == BOX:
+    if solid[KIND] == BOX:
         qx, qy = abs(dx) - solid[HX], abs(dy) - solid[HY]
         if qx <= 0.0 and qy <= 0.0:
             return max(qx, qy)

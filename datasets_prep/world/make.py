@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,11 +98,10 @@ def render_world(
     with writing(data):
         record = claim(data, new, force=force)
         _write_texts(data, rig, record)
-        tasks = list(_missing(data, record, new))
-        n_bytes = _render(tasks, rig, jobs or cpu_count(), quiet=quiet)
+        made, n_bytes = _render(_missing(data, record, new), rig, jobs or cpu_count(), quiet=quiet)
     n_frames = sum(new.drives.values())
     seconds = time.perf_counter() - started
-    return Rendered(data, tuple(splits), len(tasks), n_frames - len(tasks), seconds, n_bytes)
+    return Rendered(data, tuple(splits), made, n_frames - made, seconds, n_bytes)
 
 
 def _write_texts(data: Path, rig: Rig, record: Record) -> None:
@@ -125,20 +124,22 @@ def _missing(data: Path, record: Record, new: Record) -> Iterator[_Task]:
             yield _Task(street, number, paths)
 
 
-def _render(tasks: Sequence[_Task], rig: Rig, jobs: int, *, quiet: bool) -> int:
-    """Render frames in threads; the bytes written."""
+def _render(tasks: Iterator[_Task], rig: Rig, jobs: int, *, quiet: bool) -> tuple[int, int]:
+    """Render frames in threads; how many they were, and the bytes written."""
+    made: list[Future[int]] = []
     n_bytes = 0
     with Progress("render", unit="frame", quiet=quiet) as report, ThreadPoolExecutor(jobs) as pool:
-        report(0, len(tasks))
-        made = [pool.submit(_make, task, rig) for task in tasks]
         try:
+            # Nothing keeps the tasks: a street and its light maps, tens of MB, go with its last frame.
+            made += (pool.submit(_make, task, rig) for task in tasks)
+            report(0, len(made))
             for done, one in enumerate(as_completed(made), 1):
                 n_bytes += one.result()
-                report(done, len(tasks))
+                report(done, len(made))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return n_bytes
+    return len(made), n_bytes
 
 
 def _make(task: _Task, rig: Rig) -> int:

@@ -24,7 +24,7 @@ Random = np.random.Generator
 BEHIND_M, AHEAD_M = 70.0, 210.0
 PEOPLE_A_FRAME_M = 0.13
 CARS_PER_BLOCK, INSTANCES = 16, 250
-SCENES_KEPT = 4
+SCENES_KEPT = 16  # of a street, at least as many as there are threads at work on it
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ Colour = tuple[float, float, float]
 Random = np.random.Generator
 
 LABELS = {
-    "unlabeled": 0, "road": 7, "sidewalk": 8, "parking": 9, "building": 11, "wall": 12, "pole": 17, "traffic sign": 20,
-    "vegetation": 21, "terrain": 22, "sky": 23, "person": 24, "car": 26, "truck": 27, "static": 4,
+    "static": 4, "road": 7, "sidewalk": 8, "parking": 9, "building": 11, "pole": 17, "traffic sign": 20, "vegetation": 21,
+    "terrain": 22, "sky": 23, "person": 24, "car": 26,
 }  # fmt: skip
 CAR_PAINTS: tuple[Colour, ...] = (
     (0.55, 0.55, 0.56), (0.30, 0.31, 0.33), (0.03, 0.03, 0.035), (0.75, 0.75, 0.73), (0.35, 0.03, 0.03), (0.03, 0.07, 0.28),

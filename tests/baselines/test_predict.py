@@ -1,4 +1,3 @@
-import os
 import signal
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from kitti_tree import DATE, DRIVE, write_calibration, write_list, write_scans
+from small_world import names_in
 
 from baselines import prediction_file
 from baselines.predict import OPENERS, PRIORS, Plan, predict
@@ -74,10 +74,6 @@ def options_of(prior: str, data: Path) -> dict:
 def make(prior: str, data: Path, out: Path, *, split: str | None = None, **options):
     given = {"data": None, "size": (24, 40), **options_of(prior, data), **options}
     return predict(prior, split or str(data / "list.txt"), given.pop("data"), out, quiet=True, **given)
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("prior", PRIORS)
@@ -233,7 +229,7 @@ def test_a_full_disk(data, monkeypatch):
     before = names_in(data)
     for place, function in ((prediction_file.os, "posix_fallocate"), (prediction_file, "_write_maps")):
         with monkeypatch.context() as patch:
-            patch.setattr(place, function, full)
+            patch.setattr(place, function, full, raising=False)  # macOS has no posix_fallocate
             for name in ("c.npy", "c.h5"):
                 with pytest.raises(PredictionError, match=rf"{name}: cannot write.*No space left on device"):
                     make("constant", data, data / name)
@@ -247,7 +243,7 @@ def test_an_interrupt_leaves_nothing_and_what_was_there_stays(data):
 
     def task(i: int) -> np.ndarray:
         asked.append(i)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         return np.ones((24, 40), np.float32)
 
     with pytest.raises(KeyboardInterrupt):

@@ -74,6 +74,9 @@ MORE_BAD: dict[str, tuple[str, cases.BadFile]] = {
     "two frames on": ("shifted", cases.BadFile("", lambda x: np.roll(x, 2, axis=0))),
     "the list backwards": ("shuffled", cases.BadFile("", lambda x: x[::-1])),
     "drives in another order": ("shuffled", cases.BadFile("", lambda x: np.roll(x, 15, axis=0))),
+    "every drive backwards": (
+        "shuffled", cases.BadFile("", lambda x: x.reshape(12, 5, *x.shape[1:])[:, ::-1].reshape(x.shape))
+    ),
     "inf": ("not_finite", cases.BadFile("", lambda x: np.where(x > 0.3, np.inf, x).astype(np.float32))),
     "one negative frame": ("negated", cases.BadFile("", lambda x: np.concatenate([x[:-1], -x[-1:]]))),
     "a channel axis": ("form", cases.BadFile("", lambda x: x[:, None])),
