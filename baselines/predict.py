@@ -101,6 +101,9 @@ def predict(
         raise OptionError(f"--size {size[0]}x{size[1]}: expected a height and a width of 2 to {MAX_SIDE} pixels")
     frames = resolve_split(split)
     check_out(out, frames)
+    for given_file in (train_gt, gt):
+        if given_file is not None and given_file.resolve() in {out.resolve(), manifest_path(out).resolve()}:
+            raise OptionError(f"{out}: --out names the ground truth that is read; choose another name for the predictions")
     plan = OPENERS[prior](frames, size, **options)
     write_predictions(
         out, frames, plan.task, size=size, method=plan.method, training=plan.training, jobs=jobs, quiet=quiet

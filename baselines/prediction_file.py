@@ -6,6 +6,7 @@ frames, and the bytes depend on the maps alone.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import threading
@@ -29,6 +30,7 @@ from datasets_prep.progress import Progress
 Size = tuple[int, int]
 Task = Callable[[int], npt.NDArray[np.float32]]
 SUFFIXES = (".npy", ".h5")
+CANNOT_RESERVE = (errno.EINVAL, errno.EOPNOTSUPP)  # some file systems have no such call
 HEADER_BYTES = 1 << 16  # more than the header of either file, its frame ids aside
 
 
@@ -121,7 +123,11 @@ def _start(path: Path, suffix: str, split: Split, size: Size) -> int:
 def _reserve(path: Path, nbytes: int) -> None:
     with path.open("rb+") as file:
         if hasattr(os, "posix_fallocate"):  # not on macOS
-            os.posix_fallocate(file.fileno(), 0, nbytes)
+            try:
+                os.posix_fallocate(file.fileno(), 0, nbytes)
+            except OSError as error:
+                if error.errno not in CANNOT_RESERVE:
+                    raise
 
 
 def _npy_header(path: Path, shape: tuple[int, ...]) -> int:

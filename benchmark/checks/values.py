@@ -34,7 +34,7 @@ def not_positive(case: Case) -> Finding:
     zero, negative = case.scan.zero * (not case.fills_holes), case.scan.negative - case.scan.negated
     if zero or negative:
         counts = f"zeros in {zero}, negative values in {negative} of {case.scan.frames} frames"
-        message = f"{counts}: a zero disparity is infinitely far, a negative one means nothing; expected values above zero"
+        message = f"{counts}: neither is a depth or a disparity of anything; expected values above zero"
         return Finding("not_positive", "refuse", message, {"zero": zero, "negative": negative})
     return Finding("not_positive", "fine", "no value is zero or negative" if not case.scan.negated else "see `negated`")
 
@@ -89,8 +89,14 @@ def eight_bit(case: Case) -> Finding:
     if levels and step >= COARSE_STEP and levels <= EIGHT_BIT:
         message = (
             f"only {levels:.0f} different values in {_pixels()}, in steps of {step:.1%} at the median pixel, as in an 8-bit "
+            "image or with few depth hypotheses"
         )
-        return Finding("eight_bit", "warn", f"{message}image: save what was computed", {"step": step, "levels": levels})
+        return Finding(
+            "eight_bit",
+            "warn",
+            f"{message}: save what was computed before rounding, if there is more",
+            {"step": step, "levels": levels},
+        )
     return Finding("eight_bit", "fine", "more values than a byte has, or rows or columns of one value")
 
 

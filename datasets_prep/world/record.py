@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from datasets_prep.world.rig import DATE
 NAME = "world.yaml"
 GENERATOR = 1  # raised whenever a file of the same seed and size would be another
 MAX_FRAMES = 100_000  # of a drive: nearly three hours
+ABANDONED_S = 60.0
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
@@ -191,10 +193,11 @@ def _delete(data: Path, record: Record) -> None:
 
 
 def _sweep(folders: Iterable[Path]) -> None:
-    """Remove what a process that was killed has left half-written."""
+    """Remove what a process that was killed has left half-written; not what another one may be writing just now."""
+    before = time.time() - ABANDONED_S
     for folder in folders:
         for path in folder.iterdir() if folder.is_dir() else ():
-            if TEMPORARY.fullmatch(path.name):
+            if TEMPORARY.fullmatch(path.name) and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
 

@@ -68,7 +68,7 @@ def render_view(street: Street, frame: int, rig: Rig, camera: str = "image_02") 
     semantic, instance = np.empty(rig.shape, np.uint8), np.empty(rig.shape, np.uint8)
     flow = np.empty((height, width, 2), np.float32)
     R_next, C_next = _pose(street, frame + 1, camera)
-    _label(scene.solids, street.path.waves, R, C, lens, hits, semantic, instance)
+    _label(scene.solids, street.route.waves, R, C, lens, hits, semantic, instance)
     _follow(scene.motion, scene.still, (R, C), (R_next, C_next), lens, hits, flow)
     seen = (hits.solid != SKY) & (hits.depth < MAX_DEPTH_M)
     return View(image, np.where(seen, hits.depth, 0).astype(np.float32), semantic, instance, flow, hits.solid >= scene.still)
@@ -78,7 +78,7 @@ def surroundings(street: Street, scene: Scene) -> Surroundings:
     """What the shading of a point needs to know."""
     sky = street.sky
     return Surroundings(
-        TABLE, scene.solids, street.path.waves, street.style.ground, scene.light, scene.light_x,
+        TABLE, scene.solids, street.route.waves, street.style.ground, scene.light, scene.light_x,
         np.ascontiguousarray(np.stack([sky.sun, sky.sun_colour, sky.ambient, sky.zenith, sky.horizon])), sky.clouds, sky.haze,
         sky.key,
     )  # fmt: skip

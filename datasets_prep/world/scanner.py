@@ -28,7 +28,7 @@ def scan(street: Street, frame: int) -> npt.NDArray[np.float32]:
     scene = street.scene(frame)
     T = T_world_lidar(street.T_street_imu(frame))
     rotation, centre = np.ascontiguousarray(T[:3, :3]), np.ascontiguousarray(T[:3, 3])
-    random = np.random.default_rng([*street.key, frame, 0])
+    random = np.random.default_rng([*street.key, frame, 1])  # not 0: a trailing zero makes no new stream
     count = len(ELEVATIONS_DEG) * STEPS
     noise, chance = random.standard_normal(count, np.float32), random.random(count, np.float32)
     first, which, near = _bins(scene.solids, rotation, centre)

@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from datasets_prep.world import things
 from datasets_prep.world.light import BLOCK_M, Sky, draw_shadows, light_map, random_sky
-from datasets_prep.world.path import LANE_M, Path, random_path
 from datasets_prep.world.rig import Matrix
+from datasets_prep.world.route import LANE_M, Route, random_route
 
 Solids = npt.NDArray[np.float64]
 Random = np.random.Generator
 
 BEHIND_M, AHEAD_M = 70.0, 210.0
 PEOPLE_A_FRAME_M = 0.13
-CARS_PER_BLOCK, INSTANCES = 16, 250
+CARS_PER_BLOCK, INSTANCES = 16, 199  # the numbers from 200 on are those of what moves
 SCENES_KEPT = 16  # of a street, at least as many as there are threads at work on it
 
 
@@ -67,7 +67,7 @@ class Street:
     """A street and a drive along it. `key` is (world seed, drive number)."""
 
     key: tuple[int, int]
-    path: Path
+    route: Route
     style: Style
     sky: Sky
     movers: tuple[Mover, ...]
@@ -78,11 +78,11 @@ class Street:
 
     def T_world_imu(self, frame: float) -> Matrix:
         """Pose (4, 4) of the IMU in the world; any frame number, whole or not."""
-        return self.path.T_world_imu(frame)
+        return self.route.T_world_imu(frame)
 
     def T_street_imu(self, frame: float) -> Matrix:
         """Pose (4, 4) of the IMU in the street's own frame, in which it is rendered."""
-        return self.path.T_street_imu(frame)
+        return self.route.T_street_imu(frame)
 
     def scene(self, frame: int) -> Scene:
         """Everything around the car at a frame; the last few are kept, since two cameras and a LiDAR ask for each."""
@@ -94,7 +94,7 @@ class Street:
             return self._scenes[frame]
 
     def _make_scene(self, frame: int) -> Scene:
-        here = self.path.ego_x(frame)
+        here = self.route.ego_x(frame)
         first, last = int((here - BEHIND_M) // BLOCK_M), int((here + AHEAD_M) // BLOCK_M)
         still = np.concatenate([self._block(k) for k in range(first, last + 1)])
         light = np.concatenate([self._block_light(k) for k in range(first, last + 1)], axis=1)
@@ -111,11 +111,11 @@ class Street:
 
     def _pose(self, mover: Mover, frame: float) -> tuple[tuple[float, float, float], bool]:
         x, lateral, turned = mover.where(frame)
-        return self.path.place(x, lateral), turned
+        return self.route.place(x, lateral), turned
 
     def _block(self, k: int) -> Solids:
         if k not in self._blocks:
-            self._blocks[k] = make_block(self.key, k, self.path, self.style)
+            self._blocks[k] = make_block(self.key, k, self.route, self.style)
         return self._blocks[k]
 
     def _block_light(self, k: int) -> npt.NDArray[np.float32]:
@@ -128,8 +128,8 @@ class Street:
 def build_street(seed: int, drive: int) -> Street:
     """The street of a drive of a world."""
     random = np.random.default_rng([seed, drive])
-    path, style = random_path(random), random_style(random)
-    return Street((seed, drive), path, style, random_sky(random), tuple(random_movers(random, path, style)))
+    route, style = random_route(random), random_style(random)
+    return Street((seed, drive), route, style, random_sky(random), tuple(random_movers(random, route, style)))
 
 
 def random_style(random: Random) -> Style:
@@ -149,14 +149,14 @@ def random_style(random: Random) -> Style:
     )
 
 
-def make_block(key: tuple[int, int], k: int, path: Path, style: Style) -> Solids:
+def make_block(key: tuple[int, int], k: int, route: Route, style: Style) -> Solids:
     """What stands in block k, (n, COLUMNS)."""
     random = np.random.default_rng([*key, 1 + 2 * abs(k) + (k < 0)])
     rows: list[Solids] = []
     x0 = k * BLOCK_M
 
     def put(thing: Solids, x: float, lateral: float, turn: float = 0.0, instance: int = 0) -> None:
-        px, py, yaw = path.place(x, lateral)
+        px, py, yaw = route.place(x, lateral)
         rows.append(things.placed(thing, px, py, yaw + turn, instance=instance))
 
     for side in (-1.0, 1.0):
@@ -232,7 +232,7 @@ def _kerb(random: Random, style: Style, x0: float, side: float, put: Put, k: int
         )
 
 
-def random_movers(random: Random, path: Path, style: Style) -> list[Mover]:
+def random_movers(random: Random, route: Route, style: Style) -> list[Mover]:
     """Oncoming cars in a row, in a third of the drives a car ahead, people who walk. Rows go on for longer than a drive."""
     speed = random.uniform(0.6, 1.2)
     movers, x = [], random.uniform(18, 50)
@@ -240,7 +240,7 @@ def random_movers(random: Random, path: Path, style: Style) -> list[Mover]:
         movers.append(Mover(things.car(random), 200 + k, _oncoming(x, speed)))
         x += style.oncoming_every_m * random.uniform(0.6, 1.6)
     if random.random() < 1 / 3:
-        movers.append(Mover(things.car(random), 251, _ahead(path, random.uniform(11, 24))))
+        movers.append(Mover(things.car(random), 251, _ahead(route, random.uniform(11, 24))))
     for k in range(12):
         side, pace = random.choice([-1.0, 1.0]), random.choice([-1.0, 1.0]) * PEOPLE_A_FRAME_M * random.uniform(0.8, 1.2)
         place = _walking(random.uniform(5, 45) + 25 * k, pace, side * random.uniform(6.5, 7.6))
@@ -252,8 +252,8 @@ def _oncoming(x: float, speed: float) -> Callable[[float], tuple[float, float, b
     return lambda frame: (x - speed * frame, LANE_M, True)
 
 
-def _ahead(path: Path, gap: float) -> Callable[[float], tuple[float, float, bool]]:
-    return lambda frame: (path.ego_x(frame) + gap + 2.0 * float(np.sin(frame / 15.0)), -LANE_M, False)
+def _ahead(route: Route, gap: float) -> Callable[[float], tuple[float, float, bool]]:
+    return lambda frame: (route.ego_x(frame) + gap + 2.0 * float(np.sin(frame / 15.0)), -LANE_M, False)
 
 
 def _walking(x: float, pace: float, lateral: float) -> Callable[[float], tuple[float, float, bool]]:

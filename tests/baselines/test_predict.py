@@ -311,6 +311,15 @@ def test_the_verb(data):
     assert "--sigma belongs to noisy_truth; ground_plane takes --data, --clip" in str(wrong.exception)
 
 
+@pytest.mark.parametrize(("prior", "option"), [("noisy_truth", "gt"), ("median_map", "train_gt")])
+def test_the_ground_truth_is_never_the_output(tmp_path, prior, option):
+    truth = tmp_path / "gt.h5"
+    truth.write_bytes(b"precious")
+    with pytest.raises(OptionError, match="names the ground truth that is read"):
+        predict(prior, "world_small/test", None, truth, quiet=True, **{option: tmp_path / "." / "gt.h5"})
+    assert truth.read_bytes() == b"precious"
+
+
 def test_wrong_usage_exits_with_2(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["depthbench", "predict", "crystal_ball", "--split", "world_small/test", "--out", "c.npy"])
     with pytest.raises(SystemExit) as caught:

@@ -286,6 +286,6 @@ def test_about_two_hundred_things_in_200_m(drive, monkeypatch):
     one = build_street(0, drive)
     count.clear()  # of what moves
     for block in range(5):
-        street.make_block(one.key, block, one.path, one.style)
+        street.make_block(one.key, block, one.route, one.style)
     assert 5 * BLOCK_M == 200
     assert 150 < len(count) < 270

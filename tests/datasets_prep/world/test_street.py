@@ -5,8 +5,8 @@ import pytest
 
 from datasets_prep.world import primitives as p
 from datasets_prep.world.ground import lateral
-from datasets_prep.world.path import LANE_M
 from datasets_prep.world.rig import IMU_HEIGHT_M, LIDAR_HEIGHT_M
+from datasets_prep.world.route import LANE_M
 from datasets_prep.world.scanner import ELEVATIONS_DEG, STEPS, scan
 from datasets_prep.world.street import build_street, make_block
 
@@ -31,9 +31,9 @@ def test_seeds_and_drives_differ() -> None:
 @pytest.mark.parametrize("drive", range(1, 14))
 def test_nothing_stands_in_the_cars_way(drive: int) -> None:
     street = build_street(0, drive)
-    solids = np.concatenate([make_block(street.key, k, street.path, street.style) for k in range(-2, 7)])
+    solids = np.concatenate([make_block(street.key, k, street.route, street.style) for k in range(-2, 7)])
     low = solids[solids[:, p.Z] - solids[:, p.HZ] < 2.0]
-    away = np.array([abs(lateral(street.path.waves, x, y)) for x, y in low[:, [p.X, p.Y]]])
+    away = np.array([abs(lateral(street.route.waves, x, y)) for x, y in low[:, [p.X, p.Y]]])
     assert (away - np.minimum(low[:, p.HX], low[:, p.HY])).min() > 3.0
     for frame in range(0, 40, 5):
         scene = street.scene(frame)
@@ -47,7 +47,7 @@ def test_nothing_stands_in_the_cars_way(drive: int) -> None:
 def test_the_car_keeps_its_lane_and_its_height() -> None:
     street = build_street(0, 4)
     poses = np.array([street.T_street_imu(frame) for frame in range(50)])
-    sides = [lateral(street.path.waves, *pose[:2, 3]) for pose in poses]
+    sides = [lateral(street.route.waves, *pose[:2, 3]) for pose in poses]
     np.testing.assert_allclose(sides, -LANE_M, atol=0.16)
     np.testing.assert_allclose(poses[:, 2, 3], IMU_HEIGHT_M, atol=0.02)
     steps = np.linalg.norm(np.diff(poses[:, :2, 3], axis=0), axis=1)

@@ -21,7 +21,7 @@ FRAMES_PER_SECOND = 10.0
 
 
 @dataclass(frozen=True)
-class Path:
+class Route:
     """`waves` (2, 3): amplitude (m), wavelength / 2 pi (m) and phase of each sine; speed (m a frame) and how it varies."""
 
     waves: Matrix
@@ -73,10 +73,10 @@ def rotation(yaw: float, pitch: float, roll: float) -> Matrix:
     return T
 
 
-def random_path(random: np.random.Generator) -> Path:
-    """The path of a drive."""
+def random_route(random: np.random.Generator) -> Route:
+    """The route of a drive."""
     waves = [
         [random.uniform(3, 9), random.uniform(28, 45), random.uniform(0, 2 * np.pi)],
         [random.uniform(0.5, 2.0) * 0.6, random.uniform(12, 20), random.uniform(0, 2 * np.pi)],
     ]
-    return Path(np.array(waves), random.uniform(0.85, 1.15), random.uniform(0.1, 0.6), random.uniform(-np.pi, np.pi))
+    return Route(np.array(waves), random.uniform(0.85, 1.15), random.uniform(0.1, 0.6), random.uniform(-np.pi, np.pi))
