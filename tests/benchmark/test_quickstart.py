@@ -260,5 +260,5 @@ def test_the_readmes_table_is_what_it_prints(tmp_path: Path) -> None:
 def test_a_size_is_two_numbers(tmp_path: Path, verb: tuple[str, ...], text: str) -> None:
     result = call(*verb, "--out", tmp_path / "out.npy", "--size", text)
     assert result.exit_code == 2
-    assert "expected a height and a width in pixels, such as 192x640" in result.output
+    assert "expected a height and a width in pixels, such as 192x640" in result.stderr
     assert names_in(tmp_path) == []
