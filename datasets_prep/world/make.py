@@ -50,10 +50,11 @@ class Rendered(NamedTuple):
         """The commands that export the ground truth of the splits that are for testing."""
         kinds = {"exact": ["kitti_depth"], "lidar": ["kitti_raw", "--depth", "camera_z"]}
         commands = []
-        for name in (split.name for split in self.splits if split.role != "train"):
+        for split in (one for one in self.splits if one.role != "train"):
+            listed = split.source if split.role == "custom" else split.name
             for kind, source in kinds.items():
-                out = self.out / f"{name.replace('/', '_')}_{kind}.h5"
-                options = ["--dataset", *source, "--data", str(self.out), "--split", name, "--out", str(out)]
+                out = self.out / f"{split.name.replace('/', '_')}_{kind}.h5"
+                options = ["--dataset", *source, "--data", str(self.out), "--split", listed, "--out", str(out)]
                 commands.append(shlex.join(["depthbench", "export_gt", *options]))
         return tuple(commands)
 

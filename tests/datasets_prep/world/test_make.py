@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shlex
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -338,3 +339,16 @@ def test_the_command(tmp_path, cheap):
         again = CliRunner().invoke(main, ["datasets", "render", "--out", str(out), "--size", "32x64", *options])
         assert "0 frames rendered" in again.stderr
     assert CliRunner().invoke(main, ["datasets", "render"]).exit_code == 2
+
+
+def test_the_next_commands_name_a_list_by_its_file(tmp_path):
+    listed = tmp_path / "my list.txt"
+    listed.write_text(f"{DATE}/{DATE}_drive_0004_sync 1 l\n")
+    result = CliRunner().invoke(
+        main, ["datasets", "render", "--out", str(tmp_path / "w"), "--size", "32x64", "--split", str(listed)]
+    )
+    commands = [shlex.split(line)[1:] for line in result.stderr.splitlines() if line.startswith("next: ")]
+    assert len(commands) == 2
+    for words in commands:
+        assert words[words.index("--split") + 1] == str(listed)
+        assert words[words.index("--out") + 1].startswith(f"{tmp_path}/w/my list_")
