@@ -59,7 +59,8 @@ class Progress:
         size, digits, unit = (1e6, 1, "MB") if self._unit == "B" else (1.0, 0, f"{self._unit}s")
         whole = f" of {total / size:.{digits}f}" if total else ""
         share = f" ({done / total:.0%})" if total else ""
-        rest = f", {(total - done) / rate:.0f} s left" if total and rate else ""
+        # The first piece also pays for what happens once, such as compiling: it says nothing of the rest.
+        rest = f", {(total - done) / rate:.0f} s left" if total and rate and done > self._first[1] + 1 else ""
         say(f"{self._label}: {done / size:.{digits}f}{whole} {unit}{share}, {rate / size:.1f} {unit}/s{rest}")
 
 
