@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import signal
 from collections.abc import Generator
 from functools import partialmethod
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from hypothesis import settings
+
+# A shell that puts the tests into the background makes them deaf to interrupts, and whatever they start as well.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "mix_stderr" in inspect.signature(CliRunner).parameters:  # click 8.1 puts stderr into stdout unless told otherwise
     CliRunner.__init__ = partialmethod(CliRunner.__init__, mix_stderr=False)  # type: ignore[method-assign]
