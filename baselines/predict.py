@@ -16,6 +16,7 @@ from baselines import priors
 from baselines.prediction_file import Size, Task, check_out, manifest_path, write_predictions
 from benchmark.errors import DatasetError, GroundTruthError, OptionError
 from benchmark.io.npy import MAX_SIDE
+from benchmark.matching import truth_positions
 from benchmark.splits import Frame, Split, resolve_split
 from datasets_prep import kitti_raw
 from datasets_prep.images import read_image
@@ -193,17 +194,11 @@ def _noisy_truth(split: Split, size: Size, *, gt: Path, sigma: float, seed: int)
     from benchmark.io.ground_truth_files import read_ground_truth
 
     truth = read_ground_truth(gt, split, dataset=split.dataset, depth_kind="exact")
-    index = {name: i for i, name in enumerate(truth.header.frame_id)}
-    missing = [name for name in split.frame_ids if name not in index]
-    if missing:
-        raise GroundTruthError(
-            f"{gt}: lacks {len(missing)} of the {len(split.frames)} frames of {split.name}, the first is {missing[0]}; export "
-            f"that split with `depthbench export_gt --split {split.name}`"
-        )
+    where = truth_positions(truth, split)
 
     def task(i: int) -> npt.NDArray[np.float32]:
         name = split.frame_ids[i]
-        at = index[name]
+        at = where[i]
         height, width = truth.shape[at].tolist()
         try:
             depths = priors.truth_map(*truth.points(at), (height, width), size)

@@ -35,14 +35,7 @@ def match(truth: GroundTruth, predictions: Predictions, *, split: Split, pred_sp
         GroundTruthError: frames of the split have no ground truth.
         PredictionError: a bare array of another length, or nothing in common.
     """
-    index = {name: i for i, name in enumerate(truth.header.frame_id)}
-    absent = [name for name in split.frame_ids if name not in index]
-    if absent:
-        raise GroundTruthError(
-            f"{truth.source}: the ground truth ({truth.header.split}, {len(truth)} frames) lacks {len(absent)} of the "
-            f"{len(split.frame_ids)} frames of {split.name}, the first is {absent[0]}; export it with "
-            f"`depthbench export_gt --split {split.name}`"
-        )
+    where = truth_positions(truth, split)
     check_length(predictions, pred_split)
     found = positions(predictions, pred_split.frame_ids, split.frame_ids)
     used = sum(i is not None for i in found)
@@ -52,7 +45,24 @@ def match(truth: GroundTruth, predictions: Predictions, *, split: Split, pred_sp
             f"is {split.frame_ids[0]}; predict those frames, or choose the protocol of the list that was predicted"
         )
     surplus = len(predictions) - used + predictions.surplus
-    return Match(split, split.frame_ids, tuple(index[n] for n in split.frame_ids), tuple(found), surplus)
+    return Match(split, split.frame_ids, where, tuple(found), surplus)
+
+
+def truth_positions(truth: GroundTruth, split: Split) -> tuple[int, ...]:
+    """Where each frame of the split lies in the ground truth.
+
+    Raises:
+        GroundTruthError: frames of the split have no ground truth.
+    """
+    index = {name: i for i, name in enumerate(truth.header.frame_id)}
+    absent = [name for name in split.frame_ids if name not in index]
+    if absent:
+        raise GroundTruthError(
+            f"{truth.source}: the ground truth ({truth.header.split}, {len(truth)} frames) lacks {len(absent)} of the "
+            f"{len(split.frame_ids)} frames of {split.name}, the first is {absent[0]}; export it with "
+            f"`depthbench export_gt --split {split.name}`"
+        )
+    return tuple(index[name] for name in split.frame_ids)
 
 
 def check_length(predictions: Predictions, pred_split: Split) -> None:
