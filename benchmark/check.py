@@ -8,6 +8,7 @@ the ground truth better by a margin, on so many frames that it cannot be chance.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,8 +89,13 @@ def _count(used: int, expected: int, surplus: int) -> Finding:
 
 
 def findings_json(findings: Sequence[Finding]) -> str:
-    """The findings as a JSON list, in order."""
-    return to_json([dataclasses.asdict(f) for f in findings])
+    """The findings as a JSON list, in order; a number that could not be had is null."""
+
+    def row(finding: Finding) -> dict[str, object]:
+        evidence = {key: value if math.isfinite(value) else None for key, value in finding.evidence.items()}
+        return {**dataclasses.asdict(finding), "evidence": evidence}
+
+    return to_json([row(f) for f in findings])
 
 
 def raise_verdict(findings: Sequence[Finding], path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -26,7 +28,7 @@ def run(command: click.Group) -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("depthbench: interrupted", err=True)
-        sys.exit(130)
+        _leave_at_once(130)
     except BrokenPipeError:
         # Whoever read our output has gone (`depthbench ... | head`); the flush at exit must not fail on it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -36,6 +38,17 @@ def run(command: click.Group) -> None:
             raise
         click.echo(f"depthbench: {_paragraph(error)}", err=True)
         sys.exit(2 if isinstance(error, OptionError) else 1)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """End without taking the interpreter down: threads of a pool may still be in C++ code, which would abort the process.
+
+    Whoever had something to tidy up has done so while the exception passed.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _paragraph(error: InputError | OSError | MemoryError) -> str:

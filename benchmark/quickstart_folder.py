@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark import __version__
 from benchmark.errors import ResultError
-from benchmark.io.files import atomic_write
+from benchmark.io.files import atomic_write, is_temporary, sweep_abandoned
 
 CREATOR = "depthbench quickstart"
 NAMES = {
@@ -35,7 +35,7 @@ def places(out: Path) -> Places:
 def check_folder(here: Places, *, force: bool) -> bool:
     """Whether the folder is of an earlier run, which may have been interrupted; a foreign one is refused.
 
-    A run that was interrupted while it rendered has left nothing but `data` with the world's own record.
+    A run that was interrupted before the mark has left nothing but what is called as ours, and the world's own record.
 
     Raises:
         ResultError: the folder is not empty and not ours; with `force`, only where a name of ours is taken in it.
@@ -43,8 +43,10 @@ def check_folder(here: Places, *, force: bool) -> bool:
     out = here["out"]
     if out.exists() and not out.is_dir():
         raise ResultError(f"{out}: a file; a folder to write to was expected. Choose another --out")
-    names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
-    if _is_mark(here["mark"]) or (names == ["data"] and (here["data"] / "world.yaml").is_file()):
+    names = sorted(path.name for path in out.iterdir() if not is_temporary(path)) if out.is_dir() else []
+    if _is_mark(here["mark"]) or (set(names) <= set(NAMES.values()) and (here["data"] / "world.yaml").is_file()):
+        for folder in (out, here["predictions"], here["results"], here["panels"]):
+            sweep_abandoned(folder)
         return True
     if names and not force:
         some = ", ".join(names[:3]) + (", ..." if names[3:] else "")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.checks import order, readings, scale, values
+from benchmark.checks import order, readings, scale, second_file, values
 from benchmark.checks.case import Case
 from benchmark.checks.finding import OVERRULABLE, Finding
 from benchmark.checks.samples import Samples, points_by_frame, read_samples
@@ -38,7 +38,7 @@ DEFECTS: dict[str, Defect] = {
     "kind": Defect("depth for disparity, or the reverse", readings.kind),
     "shifted": Defect("order shifted by a frame or two", readings.shifted),
     "shuffled": Defect("order shuffled", order.shuffled),
-    "flipped": Defect("--flipped file not mirrored back", readings.flipped),
+    "flipped": Defect("--flipped file that does not fit the first", second_file.flipped),
     "prior": Defect("the same for every frame", values.prior, needs_truth=False),
     "constant": Defect("one value per map", values.constant, needs_truth=False),
     "quantised": Defect("coarse steps", values.quantised, needs_truth=False),

@@ -14,6 +14,7 @@ from benchmark.checks.order import STRAY, at_home
 from benchmark.checks.samples import Samples
 from benchmark.checks.values import is_prior
 
+SOME, SOME_SHARE = 4, 0.15  # frames that fit better in another reading, from which on somebody should look
 UNDECIDED = 0.25  # share of the frames on which the readings must differ for a word about them
 OTHER_KIND = {"disparity": "depth", "inverse_depth": "depth", "depth": "disparity or inverse_depth"}
 
@@ -35,13 +36,17 @@ def mirrored(case: Case) -> Finding:
     """Left and right exchanged. A scene that is symmetric cannot tell, a prior only by chance."""
     samples = joined(case)
     finding = _reading(samples, "mirrored", "mirrored left to right", "save array[:, :, ::-1]")
-    return _unless_prior(finding, samples, samples.log_thumbnails)
+    return unless_prior(finding, samples, samples.log_thumbnails)
 
 
 def upside_down(case: Case) -> Finding:
     """Top and bottom exchanged."""
     samples = joined(case)
-    return _reading(samples, "upside_down", "upside down", "save array[:, ::-1]")
+    turned = _reading(samples, "rotated", "turned by 180 degrees", "save array[:, ::-1, ::-1]")
+    finding = _reading(samples, "upside_down", "upside down", "save array[:, ::-1]")
+    both = (finding, replace(turned, defect="upside_down"))
+    found = [f for f in both if f.verdict == "refuse"] or [f for f in both if f.verdict == "warn"]
+    return min(found, key=lambda f: f.evidence["other"], default=finding)
 
 
 def kind(case: Case) -> Finding:
@@ -65,22 +70,10 @@ def shifted(case: Case) -> Finding:
     return _finding("shifted", found, reading, "the order is shifted: save in the order of the list, or with frame ids")
 
 
-def flipped(case: Case) -> Finding:
-    """Predictions of the mirrored images that were not mirrored back."""
-    samples = joined(case)
-    if "flipped_as_it_is" not in samples.read:
-        return Finding("flipped", "not judged", "no --flipped file was given")
-    own = misfit(samples.read["flipped_as_it_is"], samples.points.log_gt)
-    found = contest(own, misfit(samples.read["flipped_mirrored"], samples.points.log_gt), _flat(samples.points.log_gt))
-    mend = "the predictions of the mirrored images were not mirrored back: save array[:, :, ::-1]"
-    finding = _finding("flipped", found, "the --flipped file read mirrored", mend)
-    return _unless_prior(finding, samples, samples.log_flipped)
-
-
-def _unless_prior(finding: Finding, samples: Samples, log_thumbnails: Array) -> Finding:
+def unless_prior(finding: Finding, samples: Samples, log_thumbnails: Array) -> Finding:
     """A mirror image is believed where it belongs to its frame more than to the others: on which side a prior is nearer
     is a matter of the drives it was made from."""
-    if finding.verdict != "refuse":
+    if finding.verdict not in ("refuse", "warn"):
         return finding
     share = at_home(samples, log_thumbnails[:, :, ::-1])
     if share >= STRAY:
@@ -103,9 +96,18 @@ def keep_best(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _reading(samples: Samples, name: str, words: str, mend: str) -> Finding:
-    own = _own(samples)
-    found = contest(own, misfit(samples.read[name], samples.points.log_gt), _flat(samples.points.log_gt))
-    return _finding(name, found, f"read {words}", f"the maps are {words}: {mend}")
+    said = (f"read {words}", f"the maps are {words}: {mend}")
+    finding = against_truth(samples, name, (samples.read["as_it_is"], samples.read[name]), said)
+    wins, frames = finding.evidence.get("wins", 0), finding.evidence.get("frames", 0)
+    if finding.verdict != "fine" or is_prior(samples.values) or wins < max(SOME, SOME_SHARE * frames):
+        return finding
+    return replace(finding, verdict="warn", message=f"some of the maps may be {words}, {finding.message}")
+
+
+def against_truth(samples: Samples, defect: str, readings: tuple[Array, Array], said: tuple[str, str]) -> Finding:
+    """The file as it is against another reading of it, both (S, n) log depth; said are the reading and the remedy."""
+    own, other = (misfit(log_depth, samples.points.log_gt) for log_depth in readings)
+    return _finding(defect, contest(own, other, _flat(samples.points.log_gt)), *said)
 
 
 def _finding(defect: str, found: Contest, reading: str, mend: str) -> Finding:

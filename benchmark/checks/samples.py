@@ -36,6 +36,7 @@ READINGS: dict[str, Callable[[int, int, Index, Index], Index]] = {
     "as_it_is": lambda h, w, r, c: r * w + c,
     "mirrored": lambda h, w, r, c: r * w + (w - 1 - c),
     "upside_down": lambda h, w, r, c: (h - 1 - r) * w + c,
+    "rotated": lambda h, w, r, c: (h - 1 - r) * w + (w - 1 - c),
     "transposed": lambda h, w, r, c: c * h + r,
 }
 

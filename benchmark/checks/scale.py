@@ -47,9 +47,12 @@ def scale_varies(case: Case) -> Finding:
 
 def _factors(samples: Samples) -> Array:
     """Metres per unit of predicted depth, one for each frame that has values above zero."""
-    ratio = samples.points.log_gt - samples.read["as_it_is"]
-    usable = np.isfinite(ratio).all(axis=1)
-    return np.asarray(np.exp(np.median(ratio[usable], axis=1))) if usable.any() else np.empty(0)
+    truth, predicted = samples.points.log_gt, samples.read["as_it_is"]
+    usable = np.isfinite(predicted).all(axis=1)
+    if not usable.any():
+        return np.empty(0)
+    # The ratio of the medians, as median scaling has it.
+    return np.asarray(np.exp(np.median(truth[usable], axis=1) - np.median(predicted[usable], axis=1)))
 
 
 def _factor(case: Case, defect: str, wanted: tuple[float, ...], words: str) -> Finding:

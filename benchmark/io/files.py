@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 HASH_BLOCK = 1 << 24
+ABANDONED_S = 60.0
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
 @contextlib.contextmanager
@@ -19,7 +23,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be written or the disk is full; the caller says which verb failed.
     """
-    temporary = path.parent / f".{path.name}.{os.urandom(8).hex()}.tmp"
+    temporary = temporary_beside(path)
     # Not tempfile, whose files are private: a result is as readable as any other file the user writes.
     temporary.touch(exist_ok=False)
     try:
@@ -35,6 +39,24 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """A binary file that becomes `path` only when the block ends without an error."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         yield file
+
+
+def sweep_abandoned(folder: Path) -> None:
+    """Remove the temporary files in a folder that a process which was killed has left; younger ones may be in use."""
+    before = time.time() - ABANDONED_S
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if is_temporary(path) and path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether the name is one that `temporary_beside` gives."""
+    return TEMPORARY.fullmatch(path.name) is not None
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the same folder that no other process uses."""
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
 
 
 def sha256_of(path: Path) -> str:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from benchmark.errors import DatasetError
-from benchmark.io.files import atomic_write
+from benchmark.io.files import atomic_write, is_temporary, sweep_abandoned, temporary_beside
 from benchmark.splits import Split
 from benchmark.strict_yaml import build, read_yaml
 from datasets_prep.kitti_raw import DRIVE, calibration_path, check_camera
@@ -24,8 +21,6 @@ from datasets_prep.world.rig import DATE
 NAME = "world.yaml"
 GENERATOR = 1  # raised whenever a file of the same seed and size would be another
 MAX_FRAMES = 100_000  # of a drive: nearly three hours
-ABANDONED_S = 60.0
-TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,7 @@ def claim(data: Path, new: Record, *, force: bool) -> Record:
     folders = _folders(_files(data, both))
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    _sweep(folders)
+        sweep_abandoned(folder)
     return both
 
 
@@ -149,11 +144,13 @@ def _ours(drive: str) -> bool:
 def _refuse_foreign(data: Path, new: Record, *, force: bool) -> None:
     if data.exists() and not data.is_dir():
         raise DatasetError(f"{data}: a file; a folder to render into was expected. Choose another --out")
-    if not data.is_dir() or not any(data.iterdir()):
+    # A temporary file alone is the record that another process writes just now.
+    found = [path for path in data.iterdir() if not is_temporary(path)] if data.is_dir() else []
+    if not found:
         return
     if not force:
         raise DatasetError(
-            f"{data}: the folder is not empty and has no {NAME}, so its {sum(1 for _ in data.iterdir())} files and folders are "
+            f"{data}: the folder is not empty and has no {NAME}, so its {len(found)} files and folders are "
             "not of a world that was rendered here. Choose another --out, or pass --force to render beside them; what is not "
             "of a world is never deleted or overwritten"
         )
@@ -185,20 +182,12 @@ def _delete(data: Path, record: Record) -> None:
     for path in files:
         path.unlink(missing_ok=True)
     folders = _folders(files)
-    _sweep(folders)
+    for folder in folders:
+        sweep_abandoned(folder)
     above = {parent for folder in folders for parent in (folder, *folder.parents) if parent.is_relative_to(data)} - {data}
     for folder in sorted(above, key=lambda path: len(path.parts), reverse=True):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-
-
-def _sweep(folders: Iterable[Path]) -> None:
-    """Remove what a process that was killed has left half-written; not what another one may be writing just now."""
-    before = time.time() - ABANDONED_S
-    for folder in folders:
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if TEMPORARY.fullmatch(path.name) and path.stat().st_mtime < before:
-                path.unlink(missing_ok=True)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -206,7 +195,7 @@ def write_file(path: Path, content: bytes) -> None:
 
     It is not synced to disk, which would take four times as long: what a power failure tears is found and made again.
     """
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+    temporary = temporary_beside(path)
     try:
         temporary.write_bytes(content)
         temporary.replace(path)

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import lint_cases as cases
@@ -16,7 +16,7 @@ from lint_cases import found_in
 
 from benchmark import check as linter
 from benchmark import cli
-from benchmark.checks import contest, order, samples, scale, values
+from benchmark.checks import contest, order, readings, samples, scale, second_file, values
 from benchmark.checks.finding import OVERRULABLE, Finding
 from benchmark.errors import PredictionError
 from benchmark.io.results import validate_record
@@ -181,8 +181,59 @@ def test_the_thresholds_in_the_docs_are_those_of_the_code() -> None:
     if not PAGE.is_file():
         pytest.skip("the docs are not installed")
     stated = dict(re.findall(r"^- `(\w+)` = ([\d.]+):", PAGE.read_text("utf-8"), re.MULTILINE))
-    modules = (samples, contest, order, values, scale)
+    modules = (samples, contest, order, values, scale, readings, second_file)
     for name, number in stated.items():
         (value,) = {getattr(m, name) for m in modules if hasattr(m, name)}
         assert float(number) == value, name
     assert {"FRAMES", "POINTS", "MARGIN", "EXPLAINS", "SIGMAS", "AT_HOME", "STRAY", "SATURATED", "TOLERANCE"} <= stated.keys()
+
+
+SECOND = {
+    "upside down": (lambda x: x[:, ::-1], "is upside down"),
+    "of the other kind": (lambda x: (1 / x).astype(np.float32), "holds depths where the first holds disparities"),
+    "shuffled": (lambda x: np.random.default_rng(3).permutation(x), "is in another order"),
+    "of another scale": (lambda x: x * np.float32(256), "differ by a factor of 25"),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_the_second_file_is_held_to_the_first(folder: Path, name: str) -> None:
+    spoil, words = SECOND[name]
+    random = np.random.default_rng(5)
+    case = cases.BAD["flipped"]._replace(flipped=lambda x: spoil(x * random.uniform(0.97, 1.03, x.shape).astype(np.float32)))
+    found = cases.findings(folder, case)
+    assert found_in(found) == {"flipped": "refuse"}
+    assert words in found["flipped"].message
+    with pytest.raises(PredictionError, match="--despite flipped"):
+        score(cases.request(folder, case))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "defect"),
+    [(lambda x: x[:, :, ::-1], "mirrored"), (lambda x: x[:, ::-1], "upside_down"), (lambda x: x[:, ::-1, ::-1], "upside_down")],
+)
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_some_maps_in_another_orientation_are_warned_about(
+    folder: Path, spoil: Callable[..., Any], defect: str, share: float
+) -> None:
+    def some(x: Any) -> Any:
+        n = round(share * len(x))
+        return np.concatenate([spoil(x[:n]), x[n:]])
+
+    found = cases.findings(folder, cases.BAD["mirrored"]._replace(spoil=some))
+    assert found[defect].verdict == "warn"
+    assert "some of the maps may be" in found[defect].message
+
+
+def test_all_maps_turned_by_180_degrees_are_refused(folder: Path) -> None:
+    found = cases.findings(folder, cases.BAD["mirrored"]._replace(spoil=lambda x: x[:, ::-1, ::-1]))
+    assert found["upside_down"].verdict == "refuse"
+    assert "array[:, ::-1, ::-1]" in found["upside_down"].message
+
+
+def test_numbers_that_could_not_be_had_are_null_in_json(folder: Path) -> None:
+    case = cases.BAD["mirrored"]._replace(spoil=lambda x: x * 0)
+    rows = json.loads(linter.findings_json(list(cases.findings(folder, case).values())))
+    values_of = [value for row in rows for value in row["evidence"].values()]
+    assert None in values_of
+    assert {row["defect"] for row in rows if row["verdict"] == "refuse"} == {"not_positive"}
