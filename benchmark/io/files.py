@@ -56,7 +56,7 @@ def is_temporary(path: Path) -> bool:
 
 def temporary_beside(path: Path) -> Path:
     """A hidden name in the same folder that no other process uses."""
-    return path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+    return path.parent / f".{path.name}.{os.urandom(8).hex()}.tmp"
 
 
 def sha256_of(path: Path) -> str:
