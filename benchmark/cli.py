@@ -10,6 +10,7 @@ import click
 
 from benchmark import __version__
 from benchmark.cli_lists import protocols, splits
+from benchmark.cli_pose import evaluate_pose, evaluate_pose_alias
 from benchmark.cli_scoring import check, evaluate
 from benchmark.text_table import print_table
 
@@ -32,7 +33,7 @@ def main(context: click.Context, debug: bool) -> None:
         context.obj["debug"] = debug
 
 
-for verb in (splits, protocols, evaluate, check):
+for verb in (splits, protocols, evaluate, check, evaluate_pose, evaluate_pose_alias):
     main.add_command(verb)
 
 

@@ -21,6 +21,10 @@ class PredictionError(InputError):
     """A prediction file cannot be scored as it is."""
 
 
+class TrajectoryError(InputError):
+    """A file of camera poses is damaged, ambiguous, or does not fit the ground truth."""
+
+
 class DatasetError(InputError):
     """A raw data file is missing, truncated or inconsistent."""
 

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from pose_paths import drive, noisy, trajectory
+
+from benchmark.cli import main
+from benchmark.cli_pose import DIRECTIONS as OFFERED
+from benchmark.errors import OptionError, TrajectoryError
+from benchmark.evaluate_pose import evaluate_pose
+from benchmark.geometry import relative_motions
+from benchmark.io.relative_poses import DIRECTIONS, read_relative
+from benchmark.io.trajectories import write_kitti
+
+
+def test_both_directions_give_the_same_path(tmp_path: Path) -> None:
+    path, poses = tmp_path / "poses.npy", drive(50)
+    np.save(path, np.linalg.inv(relative_motions(poses)).astype(np.float32))
+    assert read_relative(path, "next_from_this").poses == pytest.approx(poses, abs=1e-4)
+    np.save(path, relative_motions(poses))
+    assert read_relative(path, "this_from_next").poses == pytest.approx(poses, abs=1e-9)
+    assert tuple(DIRECTIONS) == OFFERED
+
+
+def test_the_direction_must_be_said(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"say which with --direction: next_from_this maps .*; this_from_next maps"):
+        read_relative(tmp_path / "poses.npy", None)
+
+
+def test_a_missing_pair_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "p.npy", relative_motions(drive(19)))
+    with pytest.raises(TrajectoryError, match=r"has 19 poses without frame numbers"):
+        evaluate_pose(trajectory(drive(20)), read_relative(tmp_path / "p.npy", "this_from_next"))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((3, 3, 4)), "expected \\(n, 4, 4\\)"),
+        (np.zeros((0, 4, 4)), "expected \\(n, 4, 4\\)"),
+        (np.full((2, 4, 4), np.nan), "matrix 0 is not finite"),
+        (np.stack([np.eye(4), 1.1 * np.eye(4)]), "matrix 1 is off a rigid motion by 0.21"),
+    ],
+)
+def test_what_is_no_motion_is_refused(tmp_path: Path, array: np.ndarray, message: str) -> None:
+    np.save(tmp_path / "p.npy", array)
+    with pytest.raises(TrajectoryError, match=message):
+        read_relative(tmp_path / "p.npy", "this_from_next")
+    with pytest.raises(TrajectoryError, match="is not there"):
+        read_relative(tmp_path / "q.npy", "this_from_next")
+
+
+def test_the_command_takes_relative_motions(tmp_path: Path) -> None:
+    write_kitti(tmp_path / "gt.txt", trajectory(drive(200)))
+    np.save(tmp_path / "p.npy", relative_motions(noisy(drive(200))))
+    words = ["evaluate_pose", str(tmp_path / "p.npy"), "--gt", str(tmp_path / "gt.txt"), "--direction", "this_from_next"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0
+    assert "200 poses, 0 missing" in done.stdout
+    words[1] = words[3]
+    assert isinstance(CliRunner().invoke(main, words).exception, OptionError)
