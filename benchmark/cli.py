@@ -10,6 +10,7 @@ import click
 
 from benchmark import __version__
 from benchmark.cli_lists import protocols, splits
+from benchmark.cli_pack import pack
 from benchmark.cli_pose import evaluate_pose, evaluate_pose_alias
 from benchmark.cli_scoring import check, evaluate
 from benchmark.text_table import print_table
@@ -33,7 +34,7 @@ def main(context: click.Context, debug: bool) -> None:
         context.obj["debug"] = debug
 
 
-for verb in (splits, protocols, evaluate, check, evaluate_pose, evaluate_pose_alias):
+for verb in (splits, protocols, evaluate, check, evaluate_pose, evaluate_pose_alias, pack):
     main.add_command(verb)
 
 
@@ -61,22 +62,26 @@ def datasets_show(name: str) -> None:
 
 
 @main.command("export_gt")
-@click.option("--dataset", type=click.Choice(["kitti_raw", "kitti_depth", "packnet_kitti"]), required=True)
+@click.option("--dataset", type=click.Choice(["kitti_raw", "kitti_depth", "packnet_kitti", "ddad"]), required=True)
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: $DEPTHBENCH_DATA.")
 @click.option("--split", metavar="SPLIT", help="A split or a list file; default: the data set's test split.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The HDF5 file to write.")
 @click.option("--depth", type=click.Choice(["lidar_forward_x", "camera_z"]), help="kitti_raw: default lidar_forward_x.")
-@click.option("--camera", metavar="CAMERA", help="Replaces the camera of every frame, such as image_03.")
+@click.option("--camera", metavar="CAMERA", help="Replaces every frame's camera, as image_03; ddad: a choice, default all.")
+@click.option("--depth-rule", type=click.Choice(["last_point", "nearest_point"]), help="ddad: default last_point.")
+@click.option("--ego-masks", type=click.Path(path_type=Path), metavar="DIR", help="ddad: drop points on the car, by PNG masks.")
 @click.option("--npz", type=click.Path(path_type=Path), help="Also write the field's gt_depths.npz there.")
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Workers; default: one for each core.")
 def export_gt(
     *, dataset: str, data: Path | None, split: str | None, out: Path, depth: str | None, camera: str | None,
-    npz: Path | None, jobs: int | None,
+    depth_rule: str | None, ego_masks: Path | None, npz: Path | None, jobs: int | None,
 ) -> None:  # fmt: skip
     """Write the ground truth of a split; an interrupted export resumes."""
     from datasets_prep import export_gt as exporter
 
-    made = exporter.export_gt(dataset, data, split, out, depth=depth, camera=camera, npz=npz, jobs=jobs)
+    made = exporter.export_gt(
+        dataset, data, split, out, depth=depth, camera=camera, depth_rule=depth_rule, ego_masks=ego_masks, npz=npz, jobs=jobs
+    )
     click.echo(made.summary(), err=True)
 
 

@@ -18,11 +18,12 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from benchmark.errors import DatasetError, GroundTruthError
+from benchmark.errors import DatasetError, GroundTruthError, OptionError
 from benchmark.io.ground_truth import Header, Part
 from benchmark.io.ground_truth_hdf5 import read_hdf5, write_hdf5
 from benchmark.splits import Split
 from datasets_prep import shards
+from datasets_prep.ddad_source import declare
 from datasets_prep.field_npz import write_field_npz
 from datasets_prep.progress import Progress
 from datasets_prep.roots import data_root
@@ -65,35 +66,47 @@ def export_gt(
     npz: Path | None = None,
     jobs: int | None = None,
     collision: str = "reference",
+    depth_rule: str | None = None,
+    ego_masks: Path | None = None,
     quiet: bool = False,
 ) -> Export:
     """Write the ground truth of a split.
 
     Args:
-        dataset: `kitti_raw` (LiDAR), `kitti_depth` (annotated PNG), `packnet_kitti` (PackNet's npz maps).
+        dataset: `kitti_raw` (LiDAR), `kitti_depth` (annotated PNG), `packnet_kitti` (PackNet's npz maps), `ddad` (LiDAR).
         data: folder that holds `kitti_raw/`, `kitti_depth/`, or the data set's own root; None is $DEPTHBENCH_DATA.
         split: name or list file; None is the field's test split of the data set.
         out: the HDF5 file; it appears only whole. Finished pieces lie in `<out>.parts/` until then.
         depth: `lidar_forward_x` (None) or `camera_z` for `kitti_raw`.
-        camera: replaces the camera of every frame, such as `image_03`.
+        camera: replaces the camera of every frame, such as `image_03`; of DDAD, the cameras to export, such as
+            `CAMERA_01,CAMERA_05` (None: all).
         npz: also write the field's `gt_depths.npz` there.
         jobs: workers; None is one for each usable core, or all of a cluster.
         collision: see `lidar.project_scan`.
+        depth_rule: DDAD's `last_point` (None) or `nearest_point`, see `ddad.project_points`.
+        ego_masks: DDAD's folder of masks (`CAMERA_01.png` or `01.png`); without it, points on the car itself stay depth.
         quiet: no progress on stderr.
 
     Raises:
         DatasetError: frames are missing or damaged; nothing is exported.
         GroundTruthError: the output cannot be written.
+        OptionError: an option of DDAD with another data set.
         SplitError: the split is unknown.
     """
     started = time.perf_counter()
     if dataset not in DEFAULT_SPLITS:
         raise DatasetError(f"no ground truth is exported from {dataset!r}; known: {', '.join(DEFAULT_SPLITS)}")
+    if dataset != "ddad" and (depth_rule or ego_masks):
+        raise OptionError(f"--depth-rule and --ego-masks are about ddad; {dataset} has neither: leave them out")
     _check_outputs(out, npz)
     # PackNet's maps lie in a tree of KITTI raw.
     root = data_root("kitti_raw" if dataset == "packnet_kitti" else dataset, data)
     frames = find_split(dataset, root, split, camera)
-    source = open_source(dataset, root, frames, depth=depth, collision=collision)
+    rule = depth_rule or "last_point"
+    frames = declare(frames, rule=rule, ego_masks=ego_masks)
+    source = open_source(
+        dataset, root, frames, depth=depth, collision=collision, depth_rule=rule, ego_masks=ego_masks
+    )  # fmt: skip
     folder = shards.parts_folder(out)
     pieces = shards.plan(folder, source, frames.frames)
     shards.open_folder(folder, pieces)

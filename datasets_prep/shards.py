@@ -23,6 +23,7 @@ from benchmark import __version__
 from benchmark.errors import DatasetError, GroundTruthError
 from benchmark.io.ground_truth import Part
 from benchmark.splits import Frame
+from datasets_prep.ddad_source import DdadSource
 from datasets_prep.sources import RawSource, Source
 
 SHARD_FRAMES = 16
@@ -61,6 +62,8 @@ def _key(source: Source, frames: Sequence[Frame]) -> str:
         for date, calibration in sorted(source.calibrations.items()):
             digest.update(f"{date} {calibration.shape} {calibration.T_rect_lidar.tobytes()!r}".encode())
             digest.update(repr([(c, P.tobytes()) for c, P in sorted(calibration.P_rect.items())]).encode())
+    if isinstance(source, DdadSource):
+        digest.update(source.rule.encode())
     for frame in frames:
         for path in source.files(frame):
             try:

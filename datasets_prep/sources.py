@@ -18,7 +18,8 @@ import numpy as np
 from benchmark.errors import DatasetError
 from benchmark.io.ground_truth import PNG_SCALE, Part, sparsify
 from benchmark.splits import Frame, Split, resolve_split, split_sha256
-from datasets_prep import kitti_depth, kitti_raw, packnet_maps
+from datasets_prep import ddad, kitti_depth, kitti_raw, packnet_maps
+from datasets_prep.ddad_source import DdadSource
 
 SHOWN = 5  # missing files and drives that an error names before it counts the rest
 SELECTION = "kitti_depth_selection/val"  # listed from the data set, not from a file of splits
@@ -123,7 +124,7 @@ def _with_calibration(depth: Path, root: Path, frame: Frame) -> tuple[Path, ...]
     return (depth,) if calibration is None else (depth, calibration)
 
 
-Source = RawSource | AnnotatedSource | PacknetSource | SelectionSource
+Source = RawSource | AnnotatedSource | PacknetSource | SelectionSource | DdadSource
 
 
 def find_split(dataset: str, root: Path, split: str | None, camera: str | None) -> Split:
@@ -133,12 +134,15 @@ def find_split(dataset: str, root: Path, split: str | None, camera: str | None) 
         dataset: one of DEPTH_KINDS.
         root: of the data set; the cropped selection is listed from it.
         split: None is the field's test split of the data set.
-        camera: takes the place of every frame's camera, such as `image_03`; the split is then another one.
+        camera: takes the place of every frame's camera, such as `image_03`; of DDAD, the cameras to export, such as
+            `CAMERA_01`. The split is then another one.
 
     Raises:
         DatasetError: the frames are of another data set, or repeat once the camera is replaced.
     """
     name = split or DEFAULT_SPLITS[dataset]
+    if dataset == "ddad":
+        return ddad.find_split(root, name, camera)
     listed = dataset == "kitti_depth" and name == SELECTION
     found = _selection_split(root) if listed else resolve_split(name)
     if camera is not None:
@@ -178,7 +182,10 @@ def _with_camera(split: Split, camera: str) -> Split:
     return Split(f"{split.name}@{camera}", split.dataset, split.role, split.ordered, frames, sha256, split.source)
 
 
-def open_source(dataset: str, root: Path, split: Split, *, depth: str | None, collision: str) -> Source:
+def open_source(
+    dataset: str, root: Path, split: Split, *, depth: str | None, collision: str, depth_rule: str = "last_point",
+    ego_masks: Path | None = None,
+) -> Source:  # fmt: skip
     """The source of a split's ground truth, all its files present.
 
     Args:
@@ -187,6 +194,8 @@ def open_source(dataset: str, root: Path, split: Split, *, depth: str | None, co
         split: the frames that are asked for.
         depth: `lidar_forward_x` (None) or `camera_z` for KITTI raw; annotated depth has one kind.
         collision: see `lidar.project_scan`.
+        depth_rule: DDAD's, see `ddad.project_points`.
+        ego_masks: DDAD's folder of masks; points on the car itself are then left out.
 
     Raises:
         DatasetError: files are missing, a calibration is damaged, or the data set has no such depth.
@@ -199,6 +208,8 @@ def open_source(dataset: str, root: Path, split: Split, *, depth: str | None, co
         return SelectionSource({one.frame: one for one in kitti_depth.selection(root)})
     if dataset == "kitti_raw":
         return _raw_source(root, split, kind, collision)
+    if dataset == "ddad":
+        return _ddad_source(root, split, depth_rule, ego_masks)
     source = AnnotatedSource(root) if dataset == "kitti_depth" else PacknetSource(root)
     require_files(split, lambda frame: source.files(frame)[0], what="depth map", root=root, dataset=dataset)
     return source
@@ -213,6 +224,21 @@ def _raw_source(root: Path, split: Split, kind: str, collision: str) -> RawSourc
     for date, camera in cameras:
         calibrations[date].projection(camera)  # a camera without one is said now, not after half of the scans
     return RawSource(root, calibrations, kind, collision)
+
+
+def _ddad_source(root: Path, split: Split, rule: str, ego_masks: Path | None) -> DdadSource:
+    files = ddad.scene_files(root)
+    source = DdadSource({scene: files[scene] for scene in split.drives if scene in files}, rule, ego_masks)
+    require_files(split, lambda frame: source.files(frame)[0], what="LiDAR scan", root=root, dataset="ddad")
+    # A camera without calibration or mask is said now, not after half of the scans.
+    seen: set[tuple[Path, str]] = set()
+    for frame in split.frames:
+        one = source.recording(frame)
+        if (one.calibration, frame.camera) not in seen:
+            seen.add((one.calibration, frame.camera))
+            one.K()
+            source.mask(frame)
+    return source
 
 
 def require_files(split: Split, path_of: Callable[[Frame], Path], *, what: str, root: Path, dataset: str) -> None:
@@ -233,6 +259,8 @@ def require_files(split: Split, path_of: Callable[[Frame], Path], *, what: str, 
 def _where_to_get(dataset: str, root: Path, split: Split) -> str:
     if dataset == "packnet_kitti":
         return packnet_maps.OBTAIN
+    if dataset == "ddad":
+        return ddad.OBTAIN
     name = split.source if split.role == "custom" else split.name.partition("@")[0]
     command = ["depthbench", "datasets", "verify", "--dataset", dataset, "--data", str(root), "--split", name]
     return f"`{shlex.join(command)}` names their archives"
@@ -247,5 +275,11 @@ DEFAULT_SPLITS = {
     "kitti_raw": "kitti_eigen/test",
     "kitti_depth": "kitti_eigen_benchmark/test",
     "packnet_kitti": "kitti_eigen/test",
+    "ddad": "ddad/val",
 }
-DEPTH_KINDS = {"kitti_raw": RAW_DEPTHS, "kitti_depth": ("annotated_png",), "packnet_kitti": ("camera_z",)}
+DEPTH_KINDS = {
+    "kitti_raw": RAW_DEPTHS,
+    "kitti_depth": ("annotated_png",),
+    "packnet_kitti": ("camera_z",),
+    "ddad": ("camera_z",),
+}

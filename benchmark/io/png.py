@@ -22,12 +22,21 @@ def read_png16(path: Path, error: type[InputError]) -> NDArray[np.uint16]:
     Raises:
         error: missing, damaged, of another depth or with more channels, or declaring more pixels than any camera has.
     """
-    import cv2
-
     try:
         raw = path.read_bytes()
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror or problem}); expected a 16-bit PNG") from problem
+    return decode_png16(raw, path, error)
+
+
+def decode_png16(raw: bytes, path: Path | str, error: type[InputError]) -> NDArray[np.uint16]:
+    """The bytes of a single-channel 16-bit PNG as (H, W), raw; `path` is where they lie, for the message.
+
+    Raises:
+        error: damaged, of another depth or with more channels, or declaring more pixels than any camera has.
+    """
+    import cv2
+
     check_png(raw, path, error)
     width, height, depth, colour = struct.unpack_from(">IIBB", raw, 16)
     if (depth, colour) != GREY_16:
@@ -43,7 +52,7 @@ def read_png16(path: Path, error: type[InputError]) -> NDArray[np.uint16]:
     return np.asarray(image)
 
 
-def check_png(raw: bytes, path: Path, error: type[InputError]) -> None:
+def check_png(raw: bytes, path: Path | str, error: type[InputError]) -> None:
     """Hold the bytes of any PNG to their container, before a decoder sees them.
 
     Raises:

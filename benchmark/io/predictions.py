@@ -235,7 +235,11 @@ def read_predictions(path: Path, frame_ids: tuple[str, ...]) -> Predictions:
         from benchmark.io.predictions_hdf5 import read_predictions_hdf5
 
         return read_predictions_hdf5(path)
-    raise PredictionError(f"{path}: unknown kind of file; predictions are .npy, .npz, .h5, a folder, or a .yaml manifest")
+    if path.suffix == ".zip":
+        from benchmark.io.submissions import read_pack
+
+        return read_pack(path, count=len(frame_ids))
+    raise PredictionError(f"{path}: unknown kind of file; predictions are .npy, .npz, .h5, .zip, a folder, or a .yaml manifest")
 
 
 def positions(predictions: Predictions, order: tuple[str, ...], wanted: tuple[str, ...]) -> list[int | None]:

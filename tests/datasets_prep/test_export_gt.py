@@ -253,7 +253,7 @@ def test_requests_that_make_no_sense(raw_tree, tmp_path):
         ),
         (("kitti_raw", "kitti_eigen/test", {"camera": "left"}), DatasetError, "unknown camera 'left'; known: image_00"),
         (("kitti_raw", "kitti_eigen_zhou/val", {"camera": "image_03"}), DatasetError, "frames would repeat"),
-        (("ddad", None, {}), DatasetError, "known: kitti_raw, kitti_depth, packnet_kitti"),
+        (("nuscenes", None, {}), DatasetError, "known: kitti_raw, kitti_depth, packnet_kitti, ddad"),
         (("kitti_raw", None, {"npz": out}), DatasetError, r"--npz ends in '\.h5', expected \.npz; nothing was written"),
     ]
     for (dataset, split, options), error, problem in cases:

@@ -206,7 +206,7 @@ def test_an_archive_takes_memory_only_when_it_is_read(tmp_path: Path) -> None:
 def test_other_paths_are_refused(tmp_path: Path) -> None:
     assert "no such file or folder" in refusal(tmp_path / "a.npy")
     (tmp_path / "disps.pth").write_bytes(b"")
-    assert "unknown kind of file; predictions are .npy, .npz, .h5, a folder, or a .yaml manifest" in refusal(
+    assert "unknown kind of file; predictions are .npy, .npz, .h5, .zip, a folder, or a .yaml manifest" in refusal(
         tmp_path / "disps.pth"
     )
     (tmp_path / "b.npy").write_bytes(b"")

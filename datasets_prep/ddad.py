@@ -1,0 +1,273 @@
+"""DDAD: scenes, frames, and depth maps from one LiDAR scan. Guizilini et al., "3D Packing for Self-Supervised Monocular
+Depth Estimation", CVPR 2020.
+
+A scene is a folder with a DGP scene file; a frame is one image of one camera, `<scene>/<CAMERA>/<image stem>`. The scene lists
+of `ddad/train` and `ddad/val` come with the data set, in `ddad.json` (or a `scene_dataset*.json`).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.errors import DatasetError
+from benchmark.geometry import inverse
+from benchmark.io.png import SIGNATURE, check_png
+from benchmark.splits import Frame, Split, read_index, read_list, split_sha256
+from datasets_prep import dgp
+from datasets_prep.images import JPEG_START, read_image
+
+Matrix = npt.NDArray[np.float64]
+
+DEPTH_RULES = ("last_point", "nearest_point")
+CAMERA = re.compile(r"CAMERA_[0-9]{2}")
+STEM = re.compile(r"[0-9]{1,18}")
+SCENES_IN_MEMORY = 8  # an export walks through the scenes in order
+HEAD_BYTES = 1 << 16  # a JPEG's size stands there, unless profiles and previews come first
+OBTAIN = "`depthbench datasets show ddad` says where the archive is"
+
+
+class Recording(NamedTuple):
+    """What the depth of a frame is made of: the datums of camera and LiDAR, and the file of their calibration."""
+
+    image: dgp.Datum
+    scan: dgp.Datum
+    calibration: Path
+
+    def K(self) -> Matrix:
+        """Intrinsics (3, 3) in pixels, rounded to float32 as the package dgp does."""
+        return dgp.read_calibration(self.calibration).K(self.image.sensor)
+
+    def T_camera_lidar(self) -> Matrix:
+        """LiDAR at the time of its scan to the camera at the time of its image, (4, 4), both poses rounded to float32."""
+        return inverse(self.image.pose.matrix()) @ self.scan.pose.matrix()
+
+
+def scene_list(root: Path) -> Path:
+    """`ddad.json`, else the one `scene_dataset*.json` of the root."""
+    if (root / "ddad.json").is_file():
+        return root / "ddad.json"
+    found = sorted(root.glob("scene_dataset*.json"))
+    if len(found) != 1:
+        listed = ", ".join(path.name for path in found) or "none"
+        raise DatasetError(f"{root}: expected ddad.json, or one scene_dataset*.json; found {listed}. {OBTAIN}")
+    return found[0]
+
+
+def scene_files(root: Path, role: str | None = None) -> dict[str, Path]:
+    """Scene files by the name of their folder, in the order of the lists; of one role (`train`, `val`), or of all."""
+    path = scene_list(root)
+    splits = dgp.read_splits(path)
+    chosen = splits if role is None else {role: splits.get(role, ())}
+    files: dict[str, Path] = {}
+    for file in (file for listed in chosen.values() for file in listed):
+        scene = file.parent.name
+        if file.parent == path.parent or files.setdefault(scene, file) != file:
+            raise DatasetError(
+                f"{path}: {file}: expected <scene>/scene_<sha1>.json, each scene in a folder of its own. {OBTAIN}"
+            )
+    if not files:
+        raise DatasetError(f"{path}: lists no scene of {role}; it has {', '.join(splits)}. Choose another --split")
+    return files
+
+
+def recordings(scene_file: Path) -> Mapping[Frame, Recording]:
+    """The frames of a scene in order of time, then by camera, each with what its depth is made of. Kept for a while.
+
+    Raises:
+        DatasetError: the scene is damaged, a sample has no LiDAR, or an image is not named by its number.
+    """
+    try:
+        stat = scene_file.stat()
+    except OSError as error:
+        raise DatasetError(f"{scene_file}: cannot be read ({error.strerror or error}); {OBTAIN}") from error
+    return _recordings(scene_file, (stat.st_mtime_ns, stat.st_size))
+
+
+@lru_cache(SCENES_IN_MEMORY)
+def _recordings(path: Path, _state: tuple[int, int]) -> Mapping[Frame, Recording]:
+    found: dict[Frame, Recording] = {}
+    for i, sample in enumerate(dgp.read_scene(path).samples):
+        where = f"{path}: samples[{i}]"
+        images = sample.of_kind("image")
+        scan = _lidar(sample, where) if images else None
+        for image in images:
+            frame = _frame(path.parent.name, image, where)
+            if frame in found:
+                raise DatasetError(f"{where}: the image {image.path} is in an earlier sample as well; fetch the scene again")
+            assert scan is not None
+            found[frame] = Recording(image, scan, sample.calibration)
+    return found
+
+
+def _lidar(sample: dgp.Sample, where: str) -> dgp.Datum:
+    scans = sample.of_kind("point_cloud")
+    named = [scan for scan in scans if scan.sensor.upper() == "LIDAR"] or scans
+    if len(named) != 1:
+        listed = ", ".join(sample.datums) or "nothing"
+        raise DatasetError(f"{where}: holds {listed}; expected one point cloud, called LIDAR. Fetch the scene again")
+    return named[0]
+
+
+def _frame(scene: str, image: dgp.Datum, where: str) -> Frame:
+    camera, stem = image.sensor.upper(), image.path.stem if image.path else ""
+    if not CAMERA.fullmatch(camera) or not STEM.fullmatch(stem):
+        raise DatasetError(
+            f"{where}: {image.sensor}, {image.path}: expected a camera such as CAMERA_01 and an image named by a number of at "
+            "most 18 digits; this is another data set than DDAD"
+        )
+    return Frame(scene, camera, int(stem))
+
+
+def find_split(root: Path, name: str, cameras: str | None) -> Split:
+    """The frames of `ddad/train`, `ddad/val` or a list file, of all cameras or of those named (`CAMERA_01,CAMERA_05`).
+
+    A choice of cameras is another split, `ddad/val@CAMERA_01`. Scenes may have fewer cameras than others.
+
+    Raises:
+        DatasetError: a camera that no frame has, or a list of another data set.
+    """
+    entry = read_index().get(name)
+    if entry is None and Path(name).is_file():
+        split = read_list(Path(name))
+    elif entry is not None and entry.dataset == "ddad":
+        listed = scene_files(root, entry.role).values()
+        frames = tuple(frame for file in listed for frame in recordings(file))
+        split = Split(name, "ddad", entry.role, True, frames, split_sha256(frames, True), entry.source)
+    else:
+        raise DatasetError(f"{name}: no split of ddad and no file of that name; choose ddad/val, ddad/train or a list file")
+    if split.dataset != "ddad":
+        raise DatasetError(
+            f"{name}: a list of {split.dataset}, its first drive is {split.drives[0]!r}; expected frames of ddad"
+        )
+    return split if cameras is None else _with_cameras(split, cameras)
+
+
+def _with_cameras(split: Split, cameras: str) -> Split:
+    wanted, present = set(cameras.upper().split(",")), {frame.camera for frame in split.frames}
+    if not wanted <= present:
+        raise DatasetError(
+            f"{split.name}: no frame of the camera {', '.join(sorted(wanted - present))}; it has {', '.join(sorted(present))}. "
+            "Choose another --camera"
+        )
+    frames = tuple(frame for frame in split.frames if frame.camera in wanted)
+    name = f"{split.name}@{','.join(sorted(wanted))}"
+    return Split(name, "ddad", split.role, split.ordered, frames, split_sha256(frames, split.ordered), split.source)
+
+
+def project_points(
+    points: Matrix, T_camera_lidar: Matrix, K: Matrix, *, shape: tuple[int, int], rule: str = "last_point"
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Depth map of points (n, 3) in metres as flat pixel numbers (row * W + column), ascending, and depths along the axis.
+
+    Written out instead of matrix products, whose last bits depend on the processor. Points that are not finite or behind the
+    camera leave no depth.
+
+    Args:
+        points: in the LiDAR's frame, in file order.
+        T_camera_lidar: (4, 4), from the poses of both sensors.
+        K: (3, 3) intrinsics in pixels.
+        shape: height and width of the map.
+        rule: `last_point` is the reference (`generate_depth_map` of dgp): pixel int(u), int(v), truncated toward zero, so that
+            u in (-1, 0) falls into column 0, and of several points in a pixel the last one of the file stays.
+            `nearest_point`: pixel floor(u), floor(v), and the nearest point stays.
+    """
+    if rule not in DEPTH_RULES:
+        raise DatasetError(f"unknown depth rule {rule!r}; known: {', '.join(DEPTH_RULES)}")
+    height, width = shape
+    with np.errstate(all="ignore"):  # z = 0, and points that are not finite: the comparisons drop them
+        x, y, z = (r[0] * points[:, 0] + r[1] * points[:, 1] + r[2] * points[:, 2] + r[3] for r in T_camera_lidar[:3])
+        u = (K[0, 0] * x + K[0, 1] * y) / z + K[0, 2]
+        v = K[1, 1] * y / z + K[1, 2]
+        depth = z.astype(np.float32)
+        inside = (depth > 0) & (depth < np.inf) & (u < width) & (v < height)
+        inside &= (u > -1) & (v > -1) if rule == "last_point" else (u >= 0) & (v >= 0)
+    pixel = v[inside].astype(np.int64) * width + u[inside].astype(np.int64)
+    depth = depth[inside]
+    order = np.arange(len(pixel))[::-1] if rule == "last_point" else np.argsort(depth, kind="stable")
+    pixels, first = np.unique(pixel[order], return_index=True)
+    return pixels, depth[order[first]]
+
+
+def ego_mask_path(folder: Path, camera: str) -> Path:
+    """The ego mask of a camera: `CAMERA_01.png` or, as published, `01.png`, which errors name where neither is there."""
+    full = folder / f"{camera}.png"
+    return full if full.is_file() else folder / f"{camera[-2:]}.png"
+
+
+def read_ego_mask(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Where a camera sees the scene and not its own car (H, W): the pixels of a grey PNG above 0 (published: 255).
+
+    Raises:
+        DatasetError: missing, damaged, or of another size than the images.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); expected the ego mask of a camera") from error
+    mask = _ego_mask(path, (stat.st_mtime_ns, stat.st_size))
+    if mask.shape != shape:
+        raise DatasetError(f"{path}: the ego mask has {mask.shape} pixels, the images {shape}; expected the same size")
+    return mask
+
+
+@lru_cache(16)
+def _ego_mask(path: Path, _state: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    import cv2
+
+    raw = path.read_bytes()
+    check_png(raw, path, DatasetError)
+    image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise DatasetError(f"{path}: cannot be decoded as PNG; the file is damaged: copy it again")
+    return np.asarray(image > 0)
+
+
+def load_image(image: dgp.Datum) -> npt.NDArray[np.uint8]:
+    """The image (H, W, 3) uint8 RGB of a datum, held to the size that its scene says."""
+    assert image.path is not None
+    pixels = read_image(image.path)
+    _hold_size(image, pixels.shape[:2])
+    return pixels
+
+
+def check_image(image: dgp.Datum) -> None:
+    """Hold the head of an image file to the size that its scene says; depth needs no image, so it may be absent.
+
+    Raises:
+        DatasetError: it has another size, or is neither PNG nor JPEG.
+    """
+    assert image.path is not None
+    if image.path.is_file():
+        with image.path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            _hold_size(image, _size_in(head) or _size_in(head + file.read()))
+
+
+def _hold_size(image: dgp.Datum, found: Iterable[int] | None) -> None:
+    if found is None or tuple(found) != image.shape:
+        size = "no PNG or JPEG" if found is None else "x".join(map(str, found)) + " pixels"
+        expected = "x".join(map(str, image.shape or ()))
+        raise DatasetError(f"{image.path}: {size}, but its scene says {expected} (height x width); unpack the scene again")
+
+
+def _size_in(head: bytes) -> tuple[int, int] | None:
+    """Height and width in the first bytes of a PNG (ISO 15948) or a JPEG (ITU T.81, B.2.2); None where they say none."""
+    if head.startswith(SIGNATURE) and len(head) >= 24:
+        width, height = struct.unpack_from(">II", head, 16)
+        return height, width
+    at = 2 if head.startswith(JPEG_START) else len(head)
+    while at + 9 <= len(head) and head[at] == 0xFF:
+        marker, (length,) = head[at + 1], struct.unpack_from(">H", head, at + 2)
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            height, width = struct.unpack_from(">HH", head, at + 5)
+            return height, width
+        at += 2 + length
+    return None
