@@ -16,7 +16,7 @@ import numpy.typing as npt
 from benchmark.errors import DatasetError
 from benchmark.io.trajectories import read_trajectory
 from benchmark.splits import Frame
-from datasets_prep.kitti_raw import entry, frame_numbers, read_calibration, read_numbers
+from datasets_prep.kitti_raw import entry, frame_numbers, png_or_jpg, read_calibration, read_numbers
 
 Matrix = npt.NDArray[np.float64]
 
@@ -53,8 +53,7 @@ def image_path(root: Path, frame: Frame) -> Path:
     """The rectified image of a frame: `.png` as distributed, `.jpg` as the field converts it, or the `.png` name if
     neither is there."""
     stem = sequence_folder(root, frame.drive) / _known(frame.camera) / f"{frame.number:06d}"
-    jpg = stem.with_suffix(".jpg")
-    return jpg if jpg.is_file() and not stem.with_suffix(".png").is_file() else stem.with_suffix(".png")
+    return png_or_jpg(stem)
 
 
 def poses_path(root: Path, sequence: str) -> Path:

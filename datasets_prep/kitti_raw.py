@@ -58,8 +58,13 @@ def drive_folder(root: Path, drive: str) -> Path:
 def image_path(root: Path, frame: Frame) -> Path:
     """The rectified image: `.png` as distributed, `.jpg` as the field converts it, or the `.png` name if neither is."""
     stem = drive_folder(root, frame.drive) / check_camera(frame) / "data" / f"{frame.number:010d}"
-    jpg = stem.with_suffix(".jpg")
-    return jpg if jpg.is_file() and not stem.with_suffix(".png").is_file() else stem.with_suffix(".png")
+    return png_or_jpg(stem)
+
+
+def png_or_jpg(stem: Path) -> Path:
+    """`<stem>.png` as KITTI distributes it; `<stem>.jpg`, as the field converts it, where only that is there."""
+    png, jpg = stem.with_suffix(".png"), stem.with_suffix(".jpg")
+    return jpg if jpg.is_file() and not png.is_file() else png
 
 
 def velodyne_path(root: Path, frame: Frame) -> Path:

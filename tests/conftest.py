@@ -3,12 +3,14 @@
 import inspect
 import os
 import signal
+import sys
 from collections.abc import Generator
 from functools import partialmethod
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from command import Outcome, Run
 from hypothesis import settings
 
 # A shell that puts the tests into the background makes them deaf to interrupts, and whatever they start as well.
@@ -62,3 +64,23 @@ def real_data() -> Path:
     if not (path / "golden.json").is_file():
         pytest.fail(f"DEPTHBENCH_REAL_DATA={value} holds no golden.json")
     return path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command in this process, through the same door as the console script."""
+
+    def command(*arguments: object) -> Outcome:
+        from benchmark import cli
+
+        monkeypatch.setattr(sys, "argv", ["depthbench", *map(str, arguments)])
+        code = 0
+        try:
+            cli.entry_point()
+        except SystemExit as done:
+            code = int(done.code or 0)
+        caught = capsys.readouterr()
+        assert "Traceback" not in caught.err
+        return Outcome(code, caught.out, caught.err)
+
+    return command

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from datasets_prep.oxts import rotation_x, rotation_y, rotation_z
 from datasets_prep.world.rig import IMU_HEIGHT_M
 
 Matrix = npt.NDArray[np.float64]
@@ -64,12 +65,9 @@ class Route:
 
 def rotation(yaw: float, pitch: float, roll: float) -> Matrix:
     """Rz(yaw) Ry(pitch) Rx(roll) as (4, 4), radians; the order of KITTI's GPS/IMU packets."""
-    cy, sy, cp, sp, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
-    Rz = np.array([[cy, -sy, 0.0], [sy, cy, 0], [0, 0, 1]])
-    Ry = np.array([[cp, 0.0, sp], [0, 1, 0], [-sp, 0, cp]])
-    Rx = np.array([[1.0, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    about_z, about_y, about_x = (np.array([angle]) for angle in (yaw, pitch, roll))
     T = np.eye(4)
-    T[:3, :3] = Rz @ Ry @ Rx
+    T[:3, :3] = (rotation_z(about_z) @ rotation_y(about_y) @ rotation_x(about_x))[0]
     return T
 
 

@@ -3,19 +3,18 @@
 import dataclasses
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import lint_cases as cases
 import numpy as np
 import pytest
+from command import Run
 from lint_cases import found_in
 
 from benchmark import check as linter
-from benchmark import cli
 from benchmark.checks import contest, order, readings, samples, scale, second_file, values
 from benchmark.checks.finding import OVERRULABLE, Finding
 from benchmark.errors import PredictionError
@@ -92,29 +91,6 @@ def test_predictions_with_ids_of_some_frames(folder: Path) -> None:
     assert found_in(findings) == {"count": "refuse"}
     assert findings["count"].message.startswith("3 of 60 frames have no prediction")
     assert findings["shifted"].evidence["wins"] == 0
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def command(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["depthbench", *map(str, arguments)])
-        code = 0
-        try:
-            cli.entry_point()
-        except SystemExit as done:
-            code = int(done.code or 0)
-        return Outcome(code, *capsys.readouterr())
-
-    return command
 
 
 def test_the_command_on_a_bad_and_on_a_good_file(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

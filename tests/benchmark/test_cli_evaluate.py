@@ -9,16 +9,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import h5py
 import numpy as np
 import pytest
 import small_world as world
+from command import Outcome, Run
 from numpy.typing import NDArray
 
-from benchmark import cli, entry_point
+from benchmark import entry_point
 from benchmark.io.predictions import NpyPredictions
 from benchmark.io.results import validate_record
 from benchmark.protocol import FOLDER, load_protocol
@@ -27,15 +28,6 @@ from benchmark.splits import load_split
 EIGEN = load_split("kitti_eigen/test")
 KEPT = load_split("kitti_eigen_benchmark/test")
 ROOT = Path(__file__).parents[2]
-Run = Callable[..., "Outcome"]
-
-
-class Outcome(NamedTuple):
-    """Exit code, stdout and stderr of a command."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture(scope="module")
@@ -48,24 +40,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     np.save(folder / "disps.npy", world.predictions(697))
     return folder
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command in this process, through the same door as the console script."""
-
-    def command(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["depthbench", *map(str, arguments)])
-        code = 0
-        try:
-            cli.entry_point()
-        except SystemExit as done:
-            code = int(done.code or 0)
-        caught = capsys.readouterr()
-        assert "Traceback" not in caught.err
-        return Outcome(code, caught.out, caught.err)
-
-    return command
 
 
 def refused(outcome: Outcome) -> str:

@@ -1,49 +1,21 @@
 """`depthbench pack`: numbers by hand, the road there and back, and how it exits."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import h5py
 import numpy as np
 import pytest
 import small_world as world
+from command import Outcome, Run
 from numpy.typing import NDArray
 
-from benchmark import cli
 from benchmark.io.submissions import read_pack
 from benchmark.pack import raw_depth, raw_monodepth2, resize
 from benchmark.splits import load_split
 
 KITTI = load_split("kitti_benchmark/test").frame_ids
-Run = Callable[..., "Outcome"]
-
-
-class Outcome(NamedTuple):
-    """Exit code, stdout and stderr of a command."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def command(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["depthbench", *map(str, arguments)])
-        code = 0
-        try:
-            cli.entry_point()
-        except SystemExit as done:
-            code = int(done.code or 0)
-        caught = capsys.readouterr()
-        assert "Traceback" not in caught.err
-        return Outcome(code, caught.out, caught.err)
-
-    return command
 
 
 def refused(outcome: Outcome) -> str:
