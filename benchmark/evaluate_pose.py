@@ -1,8 +1,4 @@
-"""Scores of predicted trajectories: (ground truth, prediction) -> one row for each alignment.
-
-Both trajectories are first seen from the first frame that is predicted, all frames of the ground truth alike:
-kitti-odom-eval leaves those without a prediction where they were, and distances across gaps explode.
-"""
+"""Scores of predicted trajectories: (ground truth, prediction) -> one row for each alignment."""
 
 from __future__ import annotations
 
@@ -13,16 +9,33 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.align_poses import ALIGNMENTS, align
+from benchmark.align_poses import ALIGNMENTS, Similarity, align
 from benchmark.errors import TrajectoryError
-from benchmark.geometry import inverse, path_lengths, rotation_angle, rotation_angle_acos
+from benchmark.explain_poses import explain
+from benchmark.geometry import path_lengths, rotation_angle, rotation_angle_acos
 from benchmark.metrics import pose as metrics
-from benchmark.metrics.pose import LENGTHS_M, POSE_METRICS, PoseErrors, Segments
-from benchmark.trajectory import Trajectory
+from benchmark.metrics.pose import POSE_METRICS, PoseErrors, Segments
+from benchmark.pose_directions import Direction
+from benchmark.pose_pairs import USUAL_RULES, Pair, Rules, lay_on, scale_drift
+from benchmark.pose_snippets import Snippets, score_snippets
+from benchmark.trajectory import FORM_NAMES, Trajectory
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
-MAX_TIME_GAP_S = 0.01  # evo's and SfMLearner's
+FRAME_S = 0.1  # the devkit's clock, where the ground truth has no times
+
+
+@dataclass(frozen=True)
+class About:
+    """What was compared with what in one sequence, and what explains a bad score; the same for every alignment."""
+
+    pred: str  # the files
+    gt: str
+    pred_form: str  # their formats in words
+    gt_form: str
+    missing: Indices  # frame numbers of the ground truth without a prediction, or first frames of snippets
+    notes: tuple[str, ...] = ()
+    direction: Direction | None = None  # of relative motions
 
 
 @dataclass(frozen=True)
@@ -34,21 +47,26 @@ class PoseRow:
     scale: float
     metrics: dict[str, float]
     n_segments: int
-    path_length_m: float  # of the whole ground truth
-    n_poses: int  # predicted
-    n_missing: int  # frames of the ground truth without a prediction
+    path_length_m: float  # of the whole ground truth; NaN where the prediction is snippets
+    n_poses: int  # predicted; snippets where the prediction is snippets
+    n_missing: int  # frames, or snippets, of the ground truth without a prediction
     errors: PoseErrors | None
     reason: str = ""
+    scale_drift: float = float("nan")  # %, see pose_pairs.scale_drift
+    pair: Pair | None = None
+    similarity: Similarity | None = None
+    about: About | None = None  # of one sequence; None in means
 
 
-class Pair(NamedTuple):
-    """Both trajectories seen from the first predicted frame, and what can be compared."""
+class SegmentTable(NamedTuple):
+    """The scored segments of a row, each an array (n,)."""
 
-    gt: Array  # (n, 4, 4), every frame
-    pred: Array  # (m, 4, 4)
-    at: Indices  # (m,) places of the predictions in gt
-    segments: Segments  # those with both ends predicted, as places in gt
-    ends: tuple[Indices, Indices]  # the same as places in pred
+    first_frame: Indices  # numbers of the ground truth's frames
+    last_frame: Indices
+    length_m: Array
+    speed_mps: Array
+    t_err_percent: Array
+    r_err_deg_per_100m: Array
 
 
 def evaluate_pose(
@@ -57,82 +75,41 @@ def evaluate_pose(
     *,
     sequence: str = "",
     alignments: Sequence[str] = tuple(ALIGNMENTS),
-    lengths_m: tuple[int, ...] = LENGTHS_M,
+    rules: Rules = USUAL_RULES,
+    direction: Direction | None = None,
 ) -> list[PoseRow]:
-    """Score one sequence under alignments (keys of ALIGNMENTS).
+    """Score one sequence under alignments (keys of ALIGNMENTS); the direction is for the report alone.
 
     Raises:
         TrajectoryError: frames or times do not belong together, or no segment has both ends predicted.
     """
-    pair = _pair(gt, pred, lengths_m)
-    snippets = _snippets(pair)
-    return [_row(pair, snippets, sequence, alignment) for alignment in alignments]
+    pair = lay_on(gt, pred, rules=rules)
+    missing = np.delete(gt.frame, pair.at)
+    notes = explain(gt.poses[pair.at], pred, unscaled=not {"none", "6dof"}.isdisjoint(alignments))
+    snippets, drift = _snippets(pair), scale_drift(pair)
+    still = _standing(snippets[1], _snippet_starts(pair))
+    notes += (f"{still}; the 5-frame errors do not exist",) if still else ()
+    about = About(pred.source, gt.source, FORM_NAMES[pred.form], FORM_NAMES[gt.form], missing, notes, direction)
+    return [_row(pair, snippets, about, sequence=sequence, alignment=alignment, drift=drift) for alignment in alignments]
 
 
-def _pair(gt: Trajectory, pred: Trajectory, lengths_m: tuple[int, ...]) -> Pair:
-    at = match_frames(gt, pred)
-    gt_poses, pred_poses = inverse(gt.poses[at[0]]) @ gt.poses, inverse(pred.poses[0]) @ pred.poses
-    every = metrics.find_segments(gt_poses, lengths_m=lengths_m)
-    place = np.full(len(gt_poses), -1, np.int64)
-    place[at] = np.arange(len(at))
-    scored = (place[every.first] >= 0) & (place[every.last] >= 0)
-    if not scored.any():
-        length = path_lengths(gt_poses)[-1]
-        raise TrajectoryError(
-            f"{pred.source}: has {len(at)} poses for {len(gt_poses)} frames of {gt.source}, whose path is {length:.1f} m; no "
-            f"segment of {lengths_m[0]} m or more has both ends predicted, so t_err and r_err do not exist. Predict more of "
-            "the sequence"
-        )
-    segments = Segments(every.first[scored], every.last[scored], every.length_m[scored])
-    return Pair(gt_poses, pred_poses, at, segments, (place[segments.first], place[segments.last]))
-
-
-def match_frames(gt: Trajectory, pred: Trajectory) -> Indices:
-    """The place in gt of each predicted pose, (m,) ascending: by time where both have times, else by frame number.
+def evaluate_snippets(
+    gt: Trajectory | Snippets, pred: Snippets, *, sequence: str = "", rules: Rules = USUAL_RULES
+) -> list[PoseRow]:
+    """The one row of a sequence that was predicted as snippets; each is scaled by itself, so that no alignment applies.
 
     Raises:
-        TrajectoryError: a prediction without its frame, or times on one side only.
+        TrajectoryError: a snippet has no ground truth.
     """
-    if (gt.time is None) != (pred.time is None):
-        timed, bare = (gt, pred) if pred.time is None else (pred, gt)
-        raise TrajectoryError(
-            f"{timed.source}: has times ({timed.form}) and {bare.source} has frame numbers ({bare.form}); expected times or "
-            "frame numbers in both. Write either in the other's format; 13 columns hold the frame number before the pose"
-        )
-    if gt.time is not None and pred.time is not None:
-        return _match_times(gt, pred, gt.time, pred.time)
-    at = np.minimum(np.searchsorted(gt.frame, pred.frame), len(gt.frame) - 1)
-    strange = gt.frame[at] != pred.frame
-    if strange.any():
-        raise TrajectoryError(
-            f"{pred.source}: has {len(pred.frame)} poses, {strange.sum()} of them for frames that {gt.source} lacks, the first "
-            f"frame {pred.frame[strange][0]}; expected frames {gt.frame[0]} to {gt.frame[-1]}. Is it another sequence?"
-        )
-    if pred.form in {"kitti", "relative"} and len(pred.frame) != len(gt.frame):
-        raise TrajectoryError(
-            f"{pred.source}: has {len(pred.frame)} poses without frame numbers, {gt.source} has {len(gt.frame)}; expected one "
-            "pose for each frame. Where frames are left out, put the frame number before each pose (13 columns)"
-        )
-    return at.astype(np.int64)
-
-
-def _match_times(gt: Trajectory, pred: Trajectory, gt_s: Array, pred_s: Array) -> Indices:
-    after = np.clip(np.searchsorted(gt_s, pred_s), 1, max(len(gt_s) - 1, 1))
-    before = after - 1
-    after = np.minimum(after, len(gt_s) - 1)
-    at = np.where(np.abs(gt_s[before] - pred_s) <= np.abs(gt_s[after] - pred_s), before, after)
-    far = np.abs(gt_s[at] - pred_s) > MAX_TIME_GAP_S
-    if far.any():
-        raise TrajectoryError(
-            f"{pred.source}: {far.sum()} of {len(pred_s)} times match none of {gt.source} within {MAX_TIME_GAP_S} s, the first "
-            f"{pred_s[far][0]:.16g}; expected times from {gt_s[0]:.16g} to {gt_s[-1]:.16g} s. Check the unit and the clock"
-        )
-    if (np.diff(at) == 0).any():
-        twice = float(gt_s[at[:-1][np.diff(at) == 0][0]])
-        raise TrajectoryError(
-            f"{pred.source}: two poses match the time {twice:.16g} of {gt.source}; expected one pose for each frame"
-        )
-    return at.astype(np.int64)
+    scores = score_snippets(gt, pred, max_gap_s=rules.max_gap_s)
+    none = np.empty(0)
+    errors = PoseErrors(none, none, none, none, none, none, none, scores.sfmlearner, scores.rmse)
+    notes = ("snippets are no path: t_err, ATE and RPE do not exist; snippet5_monodepth2 needs motions from frame to frame",)
+    reason = _standing(scores.sfmlearner, scores.first)
+    about = About(pred.source, gt.source, FORM_NAMES[pred.form], FORM_NAMES[gt.form], scores.missing, notes)
+    values = {name: metric.function(errors) for name, metric in POSE_METRICS.items()}
+    counts = (0, float("nan"), len(pred.first), len(scores.missing))
+    return [PoseRow(sequence, "none", float("nan"), values, *counts, errors, reason, about=about)]
 
 
 def _runs(at: Indices) -> list[Indices]:
@@ -151,17 +128,34 @@ def _snippets(pair: Pair) -> tuple[Array, Array, Array]:
     return over_runs(metrics.snippets_monodepth2), sfmlearner, sfmlearner * np.sqrt(metrics.SNIPPET_FRAMES)
 
 
-def _row(pair: Pair, snippets: tuple[Array, Array, Array], sequence: str, alignment: str) -> PoseRow:
+def _snippet_starts(pair: Pair) -> Indices:
+    """The frame number that each snippet of 5 frames begins at."""
+    starts = [run[: len(run) - metrics.SNIPPET_FRAMES + 1] for run in _runs(pair.at) if len(run) >= metrics.SNIPPET_FRAMES]
+    places: Indices = np.concatenate([np.empty(0, np.int64), *starts])
+    return pair.frame[pair.at[places]]
+
+
+def _standing(errors: Array, first: Indices) -> str:
+    """What is said of snippets without an error; empty where all have one."""
+    still = np.isnan(errors)
+    if not still.any():
+        return ""
+    return f"{still.sum()} of {len(still)} snippets stand still and have no scale, the first begins at frame {first[still][0]}"
+
+
+def _row(
+    pair: Pair, snippets: tuple[Array, Array, Array], about: About, *, sequence: str, alignment: str, drift: float
+) -> PoseRow:
     length, n_missing = float(path_lengths(pair.gt)[-1]), len(pair.gt) - len(pair.at)
     counts = (len(pair.segments.first), length, len(pair.at), n_missing)
     try:
         similarity = ALIGNMENTS[alignment](pair.gt[pair.at, :3, 3], pair.pred[:, :3, 3])
     except TrajectoryError as problem:
         none = dict.fromkeys(POSE_METRICS, float("nan"))
-        return PoseRow(sequence, alignment, float("nan"), none, *counts, None, str(problem))
+        return PoseRow(sequence, alignment, float("nan"), none, *counts, None, str(problem), drift, pair, None, about)
     errors = _errors(pair, align(pair.pred, similarity), snippets)
     scores = {name: metric.function(errors) for name, metric in POSE_METRICS.items()}
-    return PoseRow(sequence, alignment, similarity.scale, scores, *counts, errors)
+    return PoseRow(sequence, alignment, similarity.scale, scores, *counts, errors, "", drift, pair, similarity, about)
 
 
 def _errors(pair: Pair, pred: Array, snippets: tuple[Array, Array, Array]) -> PoseErrors:
@@ -180,6 +174,23 @@ def _errors(pair: Pair, pred: Array, snippets: tuple[Array, Array, Array]) -> Po
     )
 
 
+def aligned_pred(row: PoseRow) -> Array:
+    """The predicted poses (m, 4, 4) of a row as they were scored, in the frame of `row.pair.gt`; empty if they were not."""
+    return np.empty((0, 4, 4)) if row.pair is None or row.similarity is None else align(row.pair.pred, row.similarity)
+
+
+def segment_table(row: PoseRow) -> SegmentTable:
+    """The segments of a row. Speed: length by duration; KITTI's devkit counts 0.1 s for every frame, both ends included."""
+    if row.pair is None or row.errors is None:
+        none, no = np.empty(0, np.int64), np.empty(0)
+        return SegmentTable(none, none, no, no, no, no)
+    pair, (first, last, length_m) = row.pair, row.pair.segments
+    number = pair.frame
+    duration_s = FRAME_S * (number[last] - number[first] + 1) if pair.time is None else pair.time[last] - pair.time[first]
+    t, r = row.errors.segment_t * 100, np.degrees(row.errors.segment_r) * 100
+    return SegmentTable(number[first], number[last], length_m, length_m / duration_s, t, r)
+
+
 def mean_rows(rows: Sequence[PoseRow]) -> list[PoseRow]:
     """Two rows for each alignment: `mean` over the sequences, and `all`, over the segments, frames and snippets of all.
 
@@ -196,11 +207,11 @@ def mean_rows(rows: Sequence[PoseRow]) -> list[PoseRow]:
             sum(row.n_missing for row in own),
         )
         mean = {name: float(np.mean([row.metrics[name] for row in own])) for name in POSE_METRICS}
-        scale = float(np.mean([row.scale for row in own]))
+        scale, drift = (float(np.mean(of)) for of in ([row.scale for row in own], [row.scale_drift for row in own]))
         pooled = _pool([row.errors for row in own if row.errors is not None]) if not reason else None
         every = {name: m.function(pooled) if pooled else float("nan") for name, m in POSE_METRICS.items()}
-        made.append(PoseRow("mean", alignment, scale, mean, *counts, None, reason))
-        made.append(PoseRow("all", alignment, scale, every, *counts, pooled, reason))
+        made.append(PoseRow("mean", alignment, scale, mean, *counts, None, reason, drift))
+        made.append(PoseRow("all", alignment, scale, every, *counts, pooled, reason, drift))
     return made
 
 

@@ -22,8 +22,11 @@ def inverse(T: Array) -> Array:
 
 
 def relative_motions(T_world_cam: Array) -> Array:
-    """The motions `T_cam(i)_cam(i+1)` (n - 1, 4, 4) between consecutive poses (n, 4, 4)."""
-    return inverse(T_world_cam[:-1]) @ T_world_cam[1:]
+    """The motions `T_cam(i)_cam(i+1)` (n - 1, 4, 4) between consecutive poses (n, 4, 4); none at all between equal ones."""
+    motion = inverse(T_world_cam[:-1]) @ T_world_cam[1:]
+    # Rounding would leave a motion that a fit of the scale enlarges.
+    motion[(T_world_cam[:-1] == T_world_cam[1:]).all(axis=(1, 2))] = np.eye(4)
+    return motion
 
 
 def path_lengths(T_world_cam: Array) -> Array:

@@ -1,126 +1,88 @@
-"""What `depthbench evaluate_pose` prints: which files are scored against which, the tables and the JSON."""
+"""What `depthbench evaluate_pose` prints of scores: the tables, and the lines around them."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from textwrap import fill, shorten
 
-from benchmark.errors import OptionError, TrajectoryError
-from benchmark.evaluate_pose import PoseRow, evaluate_pose, mean_rows
-from benchmark.io.relative_poses import read_relative
-from benchmark.io.trajectories import read_trajectory
+from benchmark.evaluate_pose import PoseRow
 from benchmark.metrics.pose import POSE_METRICS
+from benchmark.pose_directions import Direction
+from benchmark.pose_files import PoseScores
+from benchmark.split_formats import format_ranges
 from benchmark.text_table import text_table
-from benchmark.trajectory import Trajectory
 
-
-class PosePaths(NamedTuple):
-    """The two files of a sequence, and its name."""
-
-    sequence: str
-    gt: Path
-    pred: Path
-
-
-def pair_files(pred: Path, gt: Path) -> list[PosePaths]:
-    """The files to compare: one pair, or each `<sequence>.txt` of a folder with its namesake in the folder gt.
-
-    Raises:
-        OptionError: a folder of predictions with one file of ground truth.
-        TrajectoryError: nothing there, or no ground truth of that name.
-    """
-    if not pred.is_dir():
-        return [PosePaths(pred.stem, gt / f"{pred.stem}.txt" if gt.is_dir() else gt, pred)]
-    if not gt.is_dir():
-        raise OptionError(f"--gt {gt}: is no folder, but {pred} is; expected a folder with a file of the same name for each")
-    found = sorted(path for path in pred.glob("*.txt") if not path.name.startswith("."))
-    if not found:
-        raise TrajectoryError(f"{pred}: holds no .txt; expected one file of poses for each sequence, such as 09.txt")
-    for path in found:
-        if not (gt / path.name).is_file():
-            names = ", ".join(sorted(p.name for p in gt.glob("*.txt"))[:20]) or "no .txt at all"
-            raise TrajectoryError(
-                f"{path}: has no ground truth: {gt} holds {names}; expected {path.name} there. Name the file after its "
-                "sequence, or move it out of the folder"
-            )
-    return [PosePaths(path.stem, gt / path.name, path) for path in found]
-
-
-def score_files(pred: Path, gt: Path, alignments: Sequence[str], *, direction: str | None = None) -> list[PoseRow]:
-    """The rows of all sequences, then, for several sequences, their mean and the pooled score.
-
-    A prediction that is a `.npy` holds relative motions, and needs a direction (a key of DIRECTIONS).
-    """
-    rows = [
-        row
-        for paths in pair_files(pred, gt)
-        for row in evaluate_pose(
-            read_trajectory(paths.gt), _prediction(paths.pred, direction), sequence=paths.sequence, alignments=alignments
-        )
-    ]
-    several = len({row.sequence for row in rows}) > 1
-    return [*rows, *mean_rows(rows)] if several else rows
-
-
-def _prediction(path: Path, direction: str | None) -> Trajectory:
-    if path.suffix == ".npy":
-        return read_relative(path, direction)
-    if direction is not None:
-        raise OptionError(f"--direction {direction}: is for relative motions in a .npy; {path} holds poses")
-    return read_trajectory(path)
-
-
+WIDTH = 120
 TITLES = {"mean": "mean over the sequences", "all": "over all segments, frames and snippets"}
-# What a table of the field prints; the other metrics are in the JSON.
-COLUMNS = [name for name in POSE_METRICS if name not in {"rpe_rot_rmse", "rpe_rot_acos_mean"}]
+# What changes with the alignment, as tables of the field print it; the other metrics are in the JSON.
+COLUMNS = ["t_err", "r_err", "ate_rmse", "rpe_trans_mean", "rpe_trans_rmse", "rpe_rot_mean", "rpe_rot_rmse"]
+SNIPPETS = {"snippet5_monodepth2": "Monodepth2", "snippet5_sfmlearner": "SfMLearner", "snippet5_rmse": "RMSE"}
 
 
-def render_poses(rows: Sequence[PoseRow]) -> str:
-    """A table for each sequence, one line for each alignment, with a line above it that says what was compared."""
-    blocks = []
-    for sequence in dict.fromkeys(row.sequence for row in rows):
-        own = [row for row in rows if row.sequence == sequence]
-        first = own[0]
-        head = (
-            f"{TITLES.get(sequence, sequence)}: {first.n_poses} poses, {first.n_missing} missing, "
-            f"{first.path_length_m:.1f} m, {first.n_segments} segments"
-        )
-        header = ["alignment", "scale", *(POSE_METRICS[name].title for name in COLUMNS)]
-        lines = [[row.alignment, _number(row.scale), *(_number(row.metrics[name]) for name in COLUMNS)] for row in own]
-        notes = [f"{row.alignment}: {row.reason}" for row in own if row.reason]
-        notes += [f"{row.alignment}: the scale is negative; are the translations inverted?" for row in own if row.scale < 0]
-        blocks.append("\n".join([head, text_table(lines, header), *notes]))
+def render_poses(scores: PoseScores, *, columns: Sequence[str] = COLUMNS) -> str:
+    """A table for each sequence, one line for each alignment, between what was compared and what is odd about it.
+
+    The 5-frame errors, which no alignment changes, have a line of their own and no columns.
+    """
+    sequences = dict.fromkeys(row.sequence for row in scores.rows)
+    blocks = [_block([row for row in scores.rows if row.sequence == sequence], columns) for sequence in sequences]
+    if scores.unpredicted:
+        blocks.append(f"no prediction for {', '.join(scores.unpredicted)}")
     return "\n\n".join(blocks) + "\n"
+
+
+def _block(rows: Sequence[PoseRow], columns: Sequence[str]) -> str:
+    first = rows[0]
+    snippets_only = math.isnan(first.path_length_m)
+    counts = [f"{first.n_poses} {'snippets' if snippets_only else 'poses'}", f"{first.n_missing} missing"]
+    counts += [] if snippets_only else [f"{first.path_length_m:.1f} m", f"{first.n_segments} segments"]
+    head = [f"{TITLES.get(first.sequence, first.sequence)}: {', '.join(counts)}"]
+    if first.about is not None:
+        head.append(f"prediction: {first.about.pred_form}; ground truth: {first.about.gt_form}")
+        head += [_direction(first.about.direction)] if first.about.direction else []
+    snippets = _snippets(next((row for row in rows if not row.reason), first))
+    return "\n".join([*head, *([] if snippets_only else [_table(rows, columns)]), *snippets, *_remarks(rows)])
+
+
+def _table(rows: Sequence[PoseRow], columns: Sequence[str]) -> str:
+    header = ["alignment", "scale", "scale\ndrift %", *(POSE_METRICS[name].title for name in columns)]
+    lines = []
+    for row in rows:
+        drift = "" if math.isnan(row.scale_drift) else f"{row.scale_drift:.2f}"
+        lines.append([row.alignment, _number(row.scale), drift, *(_number(row.metrics[name]) for name in columns)])
+    return text_table(lines, header)
+
+
+def _snippets(row: PoseRow) -> list[str]:
+    """The 5-frame errors, each `mean ± std`; no alignment changes them."""
+    found = [
+        f"{title} {row.metrics[name]:.4f} ± {row.metrics[f'{name}_std']:.4f}"
+        for name, title in SNIPPETS.items()
+        if not math.isnan(row.metrics[name])
+    ]
+    return [f"5-frame errors in m, each snippet scaled: {', '.join(found)}"] if found else []
+
+
+def _remarks(rows: Sequence[PoseRow]) -> list[str]:
+    about = rows[0].about
+    made = [f"{row.alignment}: {row.reason}" for row in rows if row.reason]
+    made += [f"{row.alignment}: the scale is negative; are the translations inverted?" for row in rows if row.scale < 0]
+    if about is not None and len(about.missing):
+        ranges = format_ranges(about.missing.tolist()).replace(" ", ", ")
+        made.append(shorten(f"missing: {ranges}", WIDTH, placeholder=" ..."))
+    made += [f"note: {note}" for note in (about.notes if about else ())]
+    return [fill(line, WIDTH, subsequent_indent="  ", break_long_words=False) for line in made]
+
+
+def _direction(direction: Direction) -> str:
+    if not direction.detected:
+        return f"direction: {direction.name}"
+    return (
+        f"direction: {direction.name}, detected: its translations agree with the ground truth to {direction.agreement:.2f}, "
+        f"the other's to {direction.other:.2f}"
+    )
 
 
 def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.4f}"
-
-
-def poses_json(rows: Sequence[PoseRow]) -> str:
-    """The rows as a JSON list; what does not exist is null."""
-    return json.dumps([_as_json(row) for row in rows], indent=2, allow_nan=False)
-
-
-def _as_json(row: PoseRow) -> dict[str, object]:
-    return {
-        "sequence": row.sequence,
-        "alignment": row.alignment,
-        "scale": _finite(row.scale),
-        "n_segments": row.n_segments,
-        "path_length_m": row.path_length_m,
-        "n_poses": row.n_poses,
-        "n_missing": row.n_missing,
-        "metrics": {
-            name: {"value": _finite(row.metrics[name]), "unit": metric.unit, "better": metric.better}
-            for name, metric in POSE_METRICS.items()
-        },
-        "reason": row.reason or None,
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -17,7 +17,7 @@ class Trajectory:
         frame: (n,) ascending frame numbers; gaps are frames without a pose.
         time: (n,) seconds, or None where the file has no times.
         source: the file, for messages.
-        form: the format that was recognised, a key of `io.trajectories.FORMS`, or `relative`.
+        form: the format that was recognised, a key of FORM_NAMES.
     """
 
     poses: NDArray[np.float64]
@@ -25,3 +25,14 @@ class Trajectory:
     time: NDArray[np.float64] | None
     source: str
     form: str
+
+
+# How a report names the formats of files of poses.
+FORM_NAMES: dict[str, str] = {
+    "kitti": "KITTI, 12 columns",
+    "kitti13": "KITTI, 13 columns (frame number first)",
+    "tum": "TUM, 8 columns",
+    "relative": "relative 4x4 motions",
+    "snippet_folder": "5-frame snippets (a TUM file for each)",
+    "snippet_npy": "5-frame snippets (n, 5, 3, 4)",
+}

@@ -8,18 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import OptionError, TrajectoryError
-from benchmark.geometry import distance_from_so3, inverse
+from benchmark.geometry import distance_from_so3
 from benchmark.io.npy import open_array, read_header, read_values
 from benchmark.io.trajectories import MAX_OFF_ROTATION
+from benchmark.pose_directions import DIRECTIONS, camera_steps, chain, directions_named
 from benchmark.trajectory import Trajectory
 
 Array = NDArray[np.float64]
-
-# What the matrix at t does. The file cannot tell: the inverse of a drive is a drive as well.
-DIRECTIONS: dict[str, str] = {
-    "next_from_this": "maps points of frame t into frame t + 1, as Monodepth2 saves it",
-    "this_from_next": "maps points of frame t + 1 into frame t: the pose of the next camera",
-}
 
 
 def read_relative(path: Path, direction: str | None) -> Trajectory:
@@ -30,18 +25,17 @@ def read_relative(path: Path, direction: str | None) -> Trajectory:
         TrajectoryError: the file holds something else.
     """
     if direction not in DIRECTIONS:
-        choices = "; ".join(f"{name} {meaning}" for name, meaning in DIRECTIONS.items())
-        raise OptionError(f"{path}: relative motions can be read in two ways; say which with --direction: {choices}")
-    relative = _matrices(path)
-    motions = inverse(relative) if direction == "next_from_this" else relative
-    poses = np.empty((len(motions) + 1, 4, 4))
-    poses[0] = np.eye(4)
-    for t, motion in enumerate(motions):
-        poses[t + 1] = poses[t] @ motion
+        raise OptionError(f"{path}: relative motions can be read in two ways; say which with --direction: {directions_named()}")
+    poses = chain(camera_steps(read_motions(path), direction))
     return Trajectory(poses, np.arange(len(poses), dtype=np.int64), None, str(path), "relative")
 
 
-def _matrices(path: Path) -> Array:
+def read_motions(path: Path) -> Array:
+    """The relative motions (n, 4, 4) of a `.npy` as they are, whatever their direction.
+
+    Raises:
+        TrajectoryError: the file holds something else.
+    """
     if not path.is_file():
         raise TrajectoryError(f"{path}: is not there; expected a .npy of relative motions (n, 4, 4)")
     with open_array(path, (), TrajectoryError) as (stream, size):

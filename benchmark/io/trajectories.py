@@ -19,6 +19,8 @@ FORMS: dict[str, int] = {"kitti": 12, "kitti13": 13, "tum": 8}  # columns of a l
 LINES = "12 numbers (KITTI, rows of the 3x4 T_world_cam), 13 (a frame number before them) or 8 (TUM: t x y z qx qy qz qw)"
 # Real files are orthonormal to 1e-6; beyond this the numbers are no rotation at all.
 MAX_OFF_ROTATION = 1e-3
+MAX_BYTES = 1 << 28  # a million poses; what is longer is another kind of file
+MAX_METRES = 1e9  # from the origin, 25 times around the earth; beyond, float64 loses the steps
 
 
 class Lines(NamedTuple):
@@ -44,12 +46,7 @@ def read_trajectory(path: Path, *, form: str | None = None) -> Trajectory:
     if found is None or form not in {None, found}:
         expected = f"{FORMS[form]} ({form})" if form in FORMS else LINES
         raise TrajectoryError(f"{path}: line {lines.number[0]}: has {columns} columns; expected {expected}")
-    if not np.isfinite(lines.values).all():
-        row = int(np.argmin(np.isfinite(lines.values).all(axis=1)))
-        raise TrajectoryError(
-            f"{path}: line {lines.number[row]}: holds {_first_bad(lines.values[row])}; expected finite numbers. A frame "
-            "without a pose is left out, in the format with a frame number before the pose (13 columns)"
-        )
+    _require_plain_numbers(path, lines, found)
     if found == "tum":
         return _tum(path, lines)
     frame = np.arange(len(lines.values)) if found == "kitti" else _frame_numbers(path, lines)
@@ -58,15 +55,25 @@ def read_trajectory(path: Path, *, form: str | None = None) -> Trajectory:
     return Trajectory(poses, frame.astype(np.int64), None, str(path), found)
 
 
+def _require_plain_numbers(path: Path, lines: Lines, form: str) -> None:
+    if not np.isfinite(lines.values).all():
+        row = int(np.argmin(np.isfinite(lines.values).all(axis=1)))
+        raise TrajectoryError(
+            f"{path}: line {lines.number[row]}: holds {_first_bad(lines.values[row])}; expected finite numbers. A frame "
+            "without a pose is left out, in the format with a frame number before the pose (13 columns)"
+        )
+    far = np.abs(lines.values[:, 0 if form == "kitti" else 1 :]).max(axis=1) > MAX_METRES
+    if far.any():
+        raise TrajectoryError(
+            f"{path}: line {lines.number[np.argmax(far)]}: holds a number beyond {MAX_METRES:g}; expected rotations, and "
+            "positions in metres or up to scale"
+        )
+
+
 def _numbers(path: Path) -> Lines:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as problem:
-        reason = problem.strerror or type(problem).__name__
-        raise TrajectoryError(f"{path}: cannot be read ({reason}); expected a text file of camera poses") from problem
-    except UnicodeDecodeError as problem:
-        raise TrajectoryError(f"{path}: is not text (byte {problem.start}); expected lines of {LINES}") from problem
-    rows = [(number, line.split()) for number, line in enumerate(text.rstrip().split("\n"), 1) if not line.startswith("#")]
+    text = _text(path)
+    numbered = enumerate(text.rstrip().split("\n"), 1)
+    rows = [(number, line.split()) for number, line in numbered if not line.lstrip().startswith("#")]
     if not rows or not any(row for _, row in rows):
         raise TrajectoryError(f"{path}: is empty; expected one line for each pose: {LINES}")
     width = len(rows[0][1])
@@ -82,6 +89,20 @@ def _numbers(path: Path) -> Lines:
         number, cell = next((n, cell) for n, row in rows for cell in row if not _is_number(cell))
         raise TrajectoryError(f"{path}: line {number}: holds {cell[:40]!r}; expected numbers: {LINES}") from problem
     return Lines(values, np.array([number for number, _ in rows]))
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise TrajectoryError(f"{path}: has more than {MAX_BYTES >> 20} MiB; expected lines of {LINES}")
+        return raw.decode("utf-8-sig")
+    except OSError as problem:
+        reason = problem.strerror or type(problem).__name__
+        raise TrajectoryError(f"{path}: cannot be read ({reason}); expected a text file of camera poses") from problem
+    except UnicodeDecodeError as problem:
+        raise TrajectoryError(f"{path}: is not text (byte {problem.start}); expected lines of {LINES}") from problem
 
 
 def _is_number(cell: str) -> bool:

@@ -166,9 +166,19 @@ def snippet5_monodepth2(e: PoseErrors) -> float:
     return _mean(e.snippet_monodepth2)
 
 
+def snippet5_monodepth2_std(e: PoseErrors) -> float:
+    """Standard deviation over the snippets (population) of the same in metres: the field prints `mean +- std`."""
+    return _std(e.snippet_monodepth2)
+
+
 def snippet5_sfmlearner(e: PoseErrors) -> float:
     """Mean of `snippets_sfmlearner` in metres."""
     return _mean(e.snippet_sfmlearner)
+
+
+def snippet5_sfmlearner_std(e: PoseErrors) -> float:
+    """Standard deviation over the snippets (population) of the same in metres: the field prints `mean +- std`."""
+    return _std(e.snippet_sfmlearner)
 
 
 def snippet5_rmse(e: PoseErrors) -> float:
@@ -176,8 +186,17 @@ def snippet5_rmse(e: PoseErrors) -> float:
     return _mean(e.snippet_rmse)
 
 
+def snippet5_rmse_std(e: PoseErrors) -> float:
+    """Standard deviation over the snippets (population) of the same in metres: the field prints `mean +- std`."""
+    return _std(e.snippet_rmse)
+
+
 def _mean(values: Array) -> float:
     return float(values.mean()) if len(values) else float("nan")
+
+
+def _std(values: Array) -> float:
+    return float(values.std()) if len(values) else float("nan")
 
 
 def _root_mean_square(values: Array) -> float:
@@ -204,6 +223,9 @@ POSE_METRICS: dict[str, Metric] = {
     "rpe_rot_rmse": Metric(rpe_rot_rmse, "deg", "lower", "RPE\nRMSE °"),
     "rpe_rot_acos_mean": Metric(rpe_rot_acos_mean, "deg", "lower", "RPE acos\nmean °"),
     "snippet5_monodepth2": Metric(snippet5_monodepth2, "m", "lower", "5-frame\nMonodepth2"),
+    "snippet5_monodepth2_std": Metric(snippet5_monodepth2_std, "m", "lower", "5-frame\nMonodepth2 std"),
     "snippet5_sfmlearner": Metric(snippet5_sfmlearner, "m", "lower", "5-frame\nSfMLearner"),
+    "snippet5_sfmlearner_std": Metric(snippet5_sfmlearner_std, "m", "lower", "5-frame\nSfMLearner std"),
     "snippet5_rmse": Metric(snippet5_rmse, "m", "lower", "5-frame\nRMSE m"),
+    "snippet5_rmse_std": Metric(snippet5_rmse_std, "m", "lower", "5-frame\nRMSE m std"),
 }

@@ -20,6 +20,13 @@ def test_motions_compose_and_invert() -> None:
     assert poses[:-1] @ relative_motions(poses) == pytest.approx(poses[1:])
 
 
+def test_equal_poses_have_no_motion_between_them() -> None:
+    poses = drive(20)
+    poses[7:10] = poses[7]
+    assert (relative_motions(poses)[7:9] == np.eye(4)).all()
+    assert (relative_motions(poses)[6] != np.eye(4)).any()
+
+
 def test_path_lengths_add_up() -> None:
     poses = np.tile(np.eye(4), (3, 1, 1))
     poses[:, :3, 3] = [[0, 0, 0], [3, 4, 0], [3, 4, 2]]

@@ -10,8 +10,9 @@ from benchmark.cli_pose import DIRECTIONS as OFFERED
 from benchmark.errors import OptionError, TrajectoryError
 from benchmark.evaluate_pose import evaluate_pose
 from benchmark.geometry import relative_motions
-from benchmark.io.relative_poses import DIRECTIONS, read_relative
+from benchmark.io.relative_poses import read_relative
 from benchmark.io.trajectories import write_kitti
+from benchmark.pose_directions import DIRECTIONS
 
 
 def test_both_directions_give_the_same_path(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pose_paths import drive, trajectory
 
 from benchmark.errors import TrajectoryError
@@ -47,7 +50,14 @@ def test_tum_survives_a_round_trip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [f"{POSE}\r\n{POSE} \r\n\r\n", f"\ufeff{POSE}\n{POSE}\t\n\n  \n", f"{POSE}\n{POSE}", f"# x\n{POSE}\n{POSE}"]
+    "text",
+    [
+        f"{POSE}\r\n{POSE} \r\n\r\n",
+        f"\ufeff{POSE}\n{POSE}\t\n\n  \n",
+        f"{POSE}\n{POSE}",
+        f" # x\n{POSE}\n# y\n{POSE}",
+        " " + POSE.replace(" ", "\t") + "\n" + POSE,
+    ],
 )
 def test_blanks_and_line_endings_do_not_matter(tmp_path: Path, text: str) -> None:
     assert len(read_trajectory(written(tmp_path, text)).poses) == 2
@@ -62,6 +72,13 @@ REFUSED = {
     " \n\r\n": "is empty",
     f"{POSE}\n{POSE} 1": "line 2: has 13 columns, line 1 has 12",
     f"{POSE}\n\n{POSE}": "line 2: has 0 columns",
+    "# t x y z\n# only": "is empty",
+    f"1{POSE[3:]}": "line 1: has 11 columns; expected 12 numbers",
+    POSE.replace(" ", ","): "expected numbers",
+    "\0\0\0": "expected numbers",
+    f"1e200{POSE[1:]}": "line 1: holds a number beyond 1e+09",
+    f"1{POSE[1:5]} 0 1e10{POSE[9:]}": "line 1: holds a number beyond",
+    f"{TUM} 1e200": "line 1: holds a number beyond",
     "1 2 3": "line 1: has 3 columns; expected 12 numbers",
     f"{POSE}\nx{POSE[1:]}": "line 2: holds 'x'; expected numbers",
     f"{POSE}\nnan{POSE[1:]}": "line 2: holds nan; expected finite",
@@ -96,9 +113,40 @@ def test_missing_files_and_binary_files_are_refused(tmp_path: Path) -> None:
         read_trajectory(tmp_path / "a.txt")
 
 
+def test_a_folder_and_an_endless_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TrajectoryError, match=r"cannot be read \(Is a directory\)"):
+        read_trajectory(tmp_path)
+    monkeypatch.setattr("benchmark.io.trajectories.MAX_BYTES", 1 << 20)
+    with pytest.raises(TrajectoryError, match="zero: has more than 1 MiB"):
+        read_trajectory(Path("/dev/zero"))
+
+
+def test_long_files_are_read(tmp_path: Path) -> None:
+    assert len(read_trajectory(written(tmp_path, f"{POSE}\n" * 100_000)).poses) == 100_000
+
+
+def test_times_may_be_nanoseconds_and_a_mark_of_byte_order_may_come_first(tmp_path: Path) -> None:
+    read = read_trajectory(written(tmp_path, f"\ufeff# t x y z\n1.5e18 {TUM}\n1.6e18 {TUM}\n"))
+    assert read.time is not None
+    assert read.time.tolist() == [1.5e18, 1.6e18]
+
+
 def test_a_format_can_be_required(tmp_path: Path) -> None:
     with pytest.raises(TrajectoryError, match="has 12 columns; expected 8 \\(tum\\)"):
         read_trajectory(written(tmp_path, POSE), form="tum")
+
+
+CELLS = st.one_of(st.sampled_from(["0", "1", "-1", "nan", "1e308", "-1e-308", "x", "#", "1_0", "\x00"]), st.floats().map(repr))
+ROWS = st.lists(CELLS, min_size=7, max_size=14).map(" ".join)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.one_of(ROWS, st.sampled_from([POSE, f"0 {POSE}", f"1 {POSE}", f"0 {TUM}", "", " "])), max_size=4))
+def test_whatever_a_file_holds_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, rows: list[str]) -> None:
+    path = tmp_path_factory.mktemp("any", numbered=True) / "a.txt"
+    path.write_bytes("\n".join(rows).encode())
+    with contextlib.suppress(TrajectoryError):
+        assert np.isfinite(read_trajectory(path).poses).all()
 
 
 @pytest.mark.golden

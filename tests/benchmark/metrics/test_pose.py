@@ -105,6 +105,7 @@ def test_every_metric_by_hand() -> None:
         "t_err": 3.5, "r_err": mean * degrees * 100, "ate_rmse": root, "rpe_trans_mean": mean, "rpe_trans_rmse": root,
         "rpe_rot_mean": mean * degrees, "rpe_rot_rmse": root * degrees, "rpe_rot_acos_mean": mean * degrees,
         "snippet5_monodepth2": mean, "snippet5_sfmlearner": mean, "snippet5_rmse": mean,
+        "snippet5_monodepth2_std": 0.005, "snippet5_sfmlearner_std": 0.005, "snippet5_rmse_std": 0.005,
     }  # fmt: skip
     assert {name: metric.function(errors) for name, metric in POSE_METRICS.items()} == pytest.approx(expected)
     empty = PoseErrors(*[np.empty(0)] * 9)

@@ -1,0 +1,105 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pose_paths import drive, noisy, trajectory, turn
+
+from benchmark.evaluate_pose import evaluate_pose
+from benchmark.explain_poses import OPENGL, VEHICLE, explain
+from benchmark.geometry import inverse, matrix_to_quaternion, motions, quaternion_to_matrix, relative_motions
+from benchmark.io.trajectories import read_trajectory
+from benchmark.pose_directions import chain
+
+Array = np.ndarray
+
+
+def moved(poses: Array) -> Array:
+    """The same path in another world frame."""
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = turn(np.array(1.0)) @ [[1, 0, 0], [0, 0.6, -0.8], [0, 0.8, 0.6]], [5, 6, 7]
+    return T @ poses
+
+
+WRONG: dict[str, Callable[[Array], Array]] = {
+    "inverse poses": inverse,
+    "other direction": lambda poses: chain(inverse(relative_motions(poses))),
+    "opposite sign": lambda poses: motions(poses[:, :3, :3], -poses[:, :3, 3]),
+    "transposed": lambda poses: motions(np.swapaxes(poses[:, :3, :3], 1, 2), poses[:, :3, 3]),
+    "OpenGL": lambda poses: poses @ OPENGL,
+    "vehicle's": lambda poses: poses @ VEHICLE,
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("scale", [1, 0.03])
+def test_a_path_in_another_convention_is_explained(name: str, scale: float) -> None:
+    gt = drive(600, turn_rad=0.004)
+    pred = moved(noisy(gt))
+    pred[:, :3, 3] *= scale
+    (note,) = explain(gt, trajectory(WRONG[name](pred)))
+    assert name in note
+    assert note.endswith("is that so?")
+    assert explain(gt, trajectory(pred), unscaled=False) == ()
+
+
+def test_quaternions_with_w_first_are_explained_in_tum_files() -> None:
+    gt, pred = drive(600, turn_rad=0.004), moved(noisy(drive(600, turn_rad=0.004)))
+    q = matrix_to_quaternion(pred[:, :3, :3])
+    wrong = replace(trajectory(motions(quaternion_to_matrix(q[:, [3, 0, 1, 2]]), pred[:, :3, 3])), form="tum")
+    (note,) = explain(gt, wrong)
+    assert "w first" in note
+    assert all("w first" not in note for note in explain(gt, replace(wrong, form="kitti")))
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("sequence", ["09", "10"])
+def test_a_published_path_needs_no_explanation_until_it_is_turned_round(real_data: Path, sequence: str) -> None:
+    folder = real_data / "kitti_odometry"
+    gt, pred = read_trajectory(folder / f"poses/{sequence}.txt"), read_trajectory(folder / f"results/example_1/{sequence}.txt")
+    assert explain(gt.poses, pred) == ()
+    for name, wrong in WRONG.items():
+        (note,) = explain(gt.poses, replace(pred, poses=wrong(pred.poses)))
+        assert name in note
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("sigma", [0.01, 0.1, 0.3, 1])
+def test_a_random_walk_is_only_bad(real_data: Path, sigma: float) -> None:
+    for path in sorted((real_data / "kitti_odometry/poses").glob("*.txt")):
+        gt = read_trajectory(path)
+        for seed in range(3):
+            walk = replace(gt, poses=noisy(gt.poses, sigma=sigma, seed=seed), form="tum" if seed else "kitti")
+            assert explain(gt.poses, walk) == (), path
+
+
+@pytest.mark.golden
+def test_the_path_of_another_sequence_is_only_bad(real_data: Path) -> None:
+    paths = [read_trajectory(path) for path in sorted((real_data / "kitti_odometry/poses").glob("*.txt"))]
+    for gt in paths:
+        for pred in paths:
+            n = min(len(gt.poses), len(pred.poses))
+            assert explain(gt.poses[:n], replace(pred, poses=pred.poses[:n])) == () or gt is pred
+
+
+def test_a_path_up_to_scale_is_said_where_the_scale_is_kept() -> None:
+    gt, pred = drive(400), noisy(drive(400))
+    pred[:, :3, 3] *= 0.03
+    (note,) = explain(gt, trajectory(pred))
+    assert "times 33." in note
+    rows = evaluate_pose(trajectory(gt), trajectory(pred), alignments=["7dof"])
+    assert [row.about.notes for row in rows if row.about] == [()]
+    assert explain(gt, trajectory(noisy(gt))) == ()
+
+
+def test_on_a_straight_road_the_same_readings_are_all_named() -> None:
+    gt = drive(300, turn_rad=0)
+    (note,) = explain(gt, trajectory(inverse(gt)))
+    assert "the inverse poses, T_cam_world" in note
+    assert "or translations with the opposite sign" in note
+
+
+def test_a_short_or_standing_path_has_no_note() -> None:
+    assert explain(drive(50), trajectory(inverse(drive(50)))) == ()
+    assert explain(drive(300), trajectory(np.tile(np.eye(4), (300, 1, 1)))) == ()
