@@ -20,10 +20,10 @@ def splits_list() -> None:
     from benchmark.splits import read_index
 
     rows = [
-        (name, entry.dataset, entry.role, entry.frames, entry.drives or "", (entry.sha256 or "needs data")[:12])
+        (name, entry.dataset, entry.role, entry.frames, entry.counts, entry.drives or "", (entry.sha256 or "needs data")[:12])
         for name, entry in read_index().items()
     ]
-    print_table(rows, ("split", "data set", "role", "frames", "drives", "sha256"))
+    print_table(rows, ("split", "data set", "role", "holds", "", "drives", "sha256"))
 
 
 @splits.command("show")
@@ -86,16 +86,19 @@ def splits_overlap(lists: tuple[str, ...], against: tuple[str, ...], neighbours:
 
 @click.group()
 def protocols() -> None:
-    """The published evaluation settings: list, show."""
+    """The published evaluation settings, of depth and of ego-motion: list, show."""
 
 
 @protocols.command("list")
 def protocols_list() -> None:
-    """List the protocols that come with depthbench."""
+    """List the protocols that come with depthbench: of depth for evaluate, of poses for evaluate_pose."""
+    from benchmark.pose_protocol import load_pose_protocol
     from benchmark.protocol import load_protocol, protocol_names
 
-    listed = [load_protocol(name) for name in protocol_names()]
-    print_table([(p.name, p.sha256[:8], p.title) for p in listed], ("protocol", "sha256", "what"))
+    depth = [load_protocol(name) for name in protocol_names()]
+    poses = [load_pose_protocol(name) for name in protocol_names(ego_motion=True)]
+    rows = [(p.name, "depth", p.sha256[:8], p.title) for p in depth] + [(p.name, "poses", p.sha256[:8], p.title) for p in poses]
+    print_table(rows, ("protocol", "of", "sha256", "what"))
 
 
 @protocols.command("show")
@@ -103,12 +106,13 @@ def protocols_list() -> None:
 @click.option("--diff", metavar="OTHER", help="Only the keys in which it differs from another protocol.")
 def protocols_show(name: str, diff: str | None) -> None:
     """Every choice of a protocol, by name or file."""
-    from benchmark.protocol import PROSE, differences, flatten, load_protocol
+    from benchmark.pose_protocol import load_any_protocol
+    from benchmark.protocol import PROSE, differences, flatten
 
-    protocol = load_protocol(name)
+    protocol = load_any_protocol(name)
     if diff is None:
         print_table([*((k, str(v)) for k, v in flatten(protocol).items()), ("sha256", protocol.sha256)], ())
         return
-    other = load_protocol(diff)
+    other = load_any_protocol(diff)
     rows = [(key, str(one), str(two)) for key, one, two in differences(protocol, other) if key not in PROSE]
     print_table(rows, ("key", protocol.name, other.name))

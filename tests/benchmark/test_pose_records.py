@@ -1,0 +1,353 @@
+"""Records of ego-motion: the published numbers through the command, their tables, and what is refused."""
+
+import copy
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import Outcome, Run
+from pose_paths import drive, noisy, trajectory
+
+from benchmark.errors import ResultError
+from benchmark.geometry import inverse, relative_motions
+from benchmark.io.files import sha256_of
+from benchmark.io.pose_results import POSE_SCHEMA
+from benchmark.io.results import validate_record
+from benchmark.io.trajectories import write_kitti
+from benchmark.pose_protocol import load_pose_protocol
+from benchmark.pose_records import sha256_of_path
+from benchmark.score_poses import PoseRequest, score_poses
+
+KITTI_ODOM_EVAL = {
+    "t_err": "t_err_percent",
+    "r_err": "r_err_deg_per_100m",
+    "ate_rmse": "ATE_m",
+    "rpe_trans_mean": "RPE_trans_m",
+    "rpe_rot_acos_mean": "RPE_rot_deg",
+}
+ORDER = ["7dof", "none", "scale", "scale_7dof", "6dof"]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Predictions and ground truth of two sequences, as long as KITTI's are named and not as long as they are."""
+    return write(tmp_path, {"09": drive(200), "10": drive(150)})
+
+
+def write(tmp_path: Path, paths: dict[str, np.ndarray], *, predicted: dict[str, np.ndarray] | None = None) -> tuple[Path, Path]:
+    for folder in ("gt", "pred"):
+        (tmp_path / folder).mkdir()
+        for seed, (sequence, poses) in enumerate(paths.items()):
+            made = (predicted or {}).get(sequence, noisy(poses, seed=seed))
+            write_kitti(tmp_path / folder / f"{sequence}.txt", trajectory(poses if folder == "gt" else made))
+    return tmp_path / "pred", tmp_path / "gt"
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def records_of(done: Outcome) -> list[dict[str, Any]]:
+    assert done.code == 0, done.err
+    found: list[dict[str, Any]] = json.loads(done.out)
+    return found
+
+
+@pytest.mark.golden
+def test_kitti_odom_eval_is_met_by_the_command_and_its_records(real_data: Path, tmp_path: Path, run: Run) -> None:
+    golden = json.loads((real_data / "golden.json").read_text())["kitti_odometry"]["kitti_odom_eval"]["results"]
+    pred, gt = real_data / "kitti_odometry/results/example_1", real_data / "kitti_odometry/poses"
+    records = records_of(run("evaluate_pose", pred, "--gt", gt, "--out", tmp_path, "--json"))
+    assert [record["alignment"] for record in records] == ORDER
+    for record in records:
+        expected = golden[f"example_1/align={record['alignment'].replace('none', 'None')}"]
+        assert record["n_segments"] == sum(expected[sequence]["n_segments"] for sequence in ("09", "10"))
+        assert record["warnings"] == []
+        for name, key in KITTI_ODOM_EVAL.items():
+            tolerance = 1e-6 if "rot" in name else 1e-9
+            values = {sequence: expected[sequence][key] for sequence in ("09", "10")}
+            assert record["metrics"][name]["by_sequence"] == pytest.approx(values, rel=tolerance), name
+            assert record["metrics"][name]["mean"] == pytest.approx(np.mean([*values.values()]), rel=tolerance), name
+    first = records[0]
+    assert first["inputs"]["predictions"] == {sequence: sha256_of(pred / f"{sequence}.txt") for sequence in ("09", "10")}
+    assert first["inputs"]["ground_truth"] == {sequence: sha256_of(gt / f"{sequence}.txt") for sequence in ("09", "10")}
+    assert (first["method"], first["sequences"], first["n_poses"], first["n_missing"]) == ("example_1", ["09", "10"], 2792, 0)
+    assert len(list(tmp_path.iterdir())) == 15
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(
+    ("name", "means", "snippets"),
+    [("monodepth2", {"09": 0.014253, "10": 0.012019}, 2790), ("sfmlearner", {"09": 0.014165, "10": 0.011965}, 2784)],
+)
+def test_snippet_protocols_are_met(real_data: Path, run: Run, *, name: str, means: dict[str, float], snippets: int) -> None:
+    folder = real_data / "kitti_odometry"
+    arguments = (folder / "results/example_1", "--gt", folder / "poses", "--protocol", f"odom_snippet5_{name}")
+    (record,) = records_of(run("evaluate_pose", *arguments, "--json"))
+    assert record["metrics"][f"snippet5_{name}"]["by_sequence"] == pytest.approx(means, abs=1e-6)
+    assert set(record["metrics"]) == {f"snippet5_{name}", f"snippet5_{name}_std"}
+    assert (record["alignment"], record["n_segments"], record["n_snippets"]) == ("none", 0, snippets)
+    table = run("evaluate_pose", *arguments).out
+    assert "t_err" not in table
+    assert table.startswith(f"odom_snippet5_{name} v1: example_1\n")
+
+
+def test_the_tables_reproduce_the_record(folders: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    pred, gt = folders
+    out = tmp_path / "new" / "results"
+    assert (
+        run("evaluate_pose", pred, "--gt", gt, "--method", "walk", "--out", out, "--align", "7dof", "--align", "none").code == 0
+    )
+    endings = (".csv", ".json", ".segments.csv")
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        f"walk.kitti_odometry.{alignment}{ending}" for alignment in ("7dof", "none") for ending in endings
+    )
+    for alignment in ("7dof", "none"):
+        stem = f"walk.kitti_odometry.{alignment}"
+        record = json.loads((out / f"{stem}.json").read_text())
+        rows, segments = read_csv(out / f"{stem}.csv"), read_csv(out / f"{stem}.segments.csv")
+        assert [row["sequence"] for row in rows] == record["sequences"] == ["09", "10"]
+        assert len(segments) == record["n_segments"] == sum(int(row["n_segments"]) for row in rows)
+        for name, metric in record["metrics"].items():
+            assert metric["by_sequence"] == {row["sequence"]: float(row[name]) for row in rows}
+            assert metric["mean"] == pytest.approx(np.mean([float(row[name]) for row in rows]), rel=1e-15)
+        for name in ("t_err", "r_err"):
+            assert record["metrics"][name]["all"] == pytest.approx(np.mean([float(s[name]) for s in segments]), rel=1e-14)
+        assert record["scale"]["09"]["factor"] == float(rows[0]["scale"])
+        assert {float(row["length_m"]) for row in segments} == {100.0}
+        assert segments[0]["first_frame"] == "0"
+
+
+def test_what_is_printed_is_what_is_written(folders: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    pred, gt = folders
+    once, again = tmp_path / "once", tmp_path / "again"
+    printed = records_of(run("evaluate_pose", pred, "--gt", gt, "--out", once, "--json"))
+    assert [record["alignment"] for record in printed] == ORDER
+    for record in printed:
+        stem = f"{record['method']}.kitti_odometry.{record['alignment']}"
+        assert json.loads((once / f"{stem}.json").read_text()) == record
+    assert run("evaluate_pose", pred, "--gt", gt, "--out", again).code == 0
+    for path in once.iterdir():
+        one, other = (folder.joinpath(path.name).read_text().splitlines() for folder in (once, again))
+        assert [line for line in one if '"created"' not in line] == [line for line in other if '"created"' not in line]
+
+
+def test_the_protocols_metrics_are_printed_first(folders: tuple[Path, Path], run: Run) -> None:
+    pred, gt = folders
+    done = run("evaluate_pose", pred, "--gt", gt)
+    assert done.code == 0
+    heads = [line.split(":")[0] for line in done.out.splitlines() if " segments" in line]
+    assert heads[:3] == ["09", "10", "mean over the sequences"]
+    assert sum(line.startswith("scale_7dof ") for line in done.out.splitlines()) == 4
+    assert max(map(len, done.out.splitlines())) <= 122
+    assert "warning: 09: the ground truth has 200 poses, that of kitti_odometry 1591" in done.out
+    header = next(line for line in done.out.splitlines() if line.startswith("alignment"))
+    assert header.split()[:5] == ["alignment", "scale", "scale", "t_err", "r_err"]
+
+
+def test_ground_truth_of_another_length_is_a_warning(folders: tuple[Path, Path], run: Run) -> None:
+    pred, gt = folders
+    (record,) = records_of(run("evaluate_pose", pred / "10.txt", "--gt", gt / "10.txt", "--align", "7dof", "--json"))
+    assert record["warnings"] == [
+        "10: the ground truth has 150 poses, that of kitti_odometry 1201; the numbers are not comparable with published ones"
+    ]
+    assert (record["method"], record["sequences"]) == ("pred", ["10"])
+
+
+def test_sequences_that_the_protocol_does_not_know_are_in_no_mean_and_no_record(tmp_path: Path, run: Run) -> None:
+    pred, gt = write(tmp_path, {"09": drive(200), "mine": drive(180), "10": drive(150)})
+    done = run("evaluate_pose", pred, "--gt", gt)
+    assert "mine: 180 poses" in done.out
+    assert "mean over the sequences: 350 poses" in done.out
+    assert "warning: mine: not among the sequences of kitti_odometry, so in no mean and no record" in done.out
+    (record,) = records_of(run("evaluate_pose", pred, "--gt", gt, "--align", "none", "--json"))
+    assert record["sequences"] == ["09", "10"]
+    assert "mine: not among the sequences of kitti_odometry, so in no mean and no record" in record["warnings"]
+    alone = run("evaluate_pose", pred / "mine.txt", "--gt", gt, "--out", tmp_path / "out")
+    assert alone.code == 1
+    assert alone.err.startswith("depthbench: mine: no sequence of kitti_odometry, whose sequences are 00, 01, ")
+    assert not (tmp_path / "out").exists()
+    assert run("evaluate_pose", pred / "mine.txt", "--gt", gt).code == 0
+
+
+def own_protocol(tmp_path: Path, *changes: tuple[str, str]) -> Path:
+    text = (POSE_SCHEMA.parent / "protocols/kitti_odometry.yaml").read_text("utf-8")
+    sequences = next(line for line in text.splitlines() if line.startswith("sequences:"))
+    for old, new in (("name: kitti_odometry", "name: mine"), (sequences, "sequences: null"), *changes):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_ones_own_protocol_takes_any_sequences(tmp_path: Path, run: Run) -> None:
+    pred, gt = write(tmp_path, {"street": drive(180), "field": drive(150)})
+    protocol = own_protocol(
+        tmp_path, ("[100, 200, 300, 400, 500, 600, 700, 800]", "[50, 100]"), ("alignment: 7dof", "alignment: 6dof")
+    )
+    records = records_of(run("evaluate_pose", pred, "--gt", gt, "--protocol", protocol, "--out", tmp_path / "out", "--json"))
+    assert [record["alignment"] for record in records] == ["6dof", "none", "scale", "scale_7dof", "7dof"]
+    assert records[0]["protocol"] == {"name": "mine", "version": 1, "sha256": load_pose_protocol(str(protocol)).sha256}
+    assert (records[0]["sequences"], records[0]["warnings"]) == (["field", "street"], [])
+    segments = read_csv(tmp_path / "out" / "pred.mine.6dof.segments.csv")
+    assert {float(row["length_m"]) for row in segments} == {50.0, 100.0}
+
+
+def test_a_sequence_without_a_score_is_refused_unless_allowed(tmp_path: Path, run: Run) -> None:
+    line = np.tile(np.eye(4), (150, 1, 1))
+    line[:, 2, 3] = np.arange(150)
+    pred, gt = write(tmp_path, {"04": line, "09": drive(200)}, predicted={"04": line})
+    arguments = ("evaluate_pose", pred, "--gt", gt, "--align", "7dof", "--out", tmp_path / "out", "--json")
+    refused = run(*arguments)
+    assert refused.code == 1
+    assert "alignment 7dof: 1 of 2 sequences have no score (0 allowed); the first is 04: the positions lie on" in refused.err
+    assert "`--allow-missing 1`" in refused.err
+    assert not (tmp_path / "out").exists()
+    (record,) = records_of(run(*arguments, "--allow-missing", 1))
+    assert record["sequences"] == ["09"]
+    assert record["warnings"][-1].startswith("04 is in no mean: the positions lie on a point or a line")
+    straight, bend = read_csv(tmp_path / "out" / "pred.kitti_odometry.7dof.csv")
+    assert (straight["t_err"], straight["reason"][:17], bend["reason"]) == ("nan", "the positions lie", "")
+    assert float(bend["t_err"]) == record["metrics"]["t_err"]["mean"]
+    assert "mean over" not in run(*arguments[:-1], "--allow-missing", 1).out  # only one sequence is left
+    (record,) = records_of(run("evaluate_pose", pred, "--gt", gt, "--align", "none", "--json"))
+    assert record["sequences"] == ["04", "09"]
+    alone = run("evaluate_pose", pred / "04.txt", "--gt", gt, "--align", "7dof", "--json", "--allow-missing", 1)
+    assert "1 of 1 sequences have no score" in alone.err
+
+
+def test_a_snippet_that_stands_still_has_no_score(tmp_path: Path, run: Run) -> None:
+    still = drive(200)
+    still[50:70] = still[50]
+    pred, gt = write(tmp_path, {"09": drive(200)}, predicted={"09": still})
+    done = run("evaluate_pose", pred, "--gt", gt, "--protocol", "odom_snippet5_sfmlearner", "--json")
+    assert done.code == 1
+    assert "no number for snippet5_sfmlearner, snippet5_sfmlearner_std: a snippet stands still in the prediction" in done.err
+
+
+def test_missing_frames_and_the_direction_of_motions_are_recorded(tmp_path: Path, run: Run) -> None:
+    pred, gt = write(tmp_path, {"09": drive(200), "10": drive(150)})
+    kept = np.arange(20, 200)
+    write_kitti(pred / "09.txt", trajectory(noisy(drive(200))[kept], frame=kept))
+    (pred / "10.txt").unlink()
+    np.save(pred / "10.npy", inverse(relative_motions(noisy(drive(150)))).astype(np.float32))
+    (record,) = records_of(run("evaluate_pose", pred, "--gt", gt, "--align", "7dof", "--json"))
+    assert (record["n_poses"], record["n_missing"]) == (330, 20)
+    assert "09: 20 of 200 frames have no pose, and what needs them is not scored" in record["warnings"]
+    assert record["inputs"]["direction"]["10"]["name"] == "next_from_this"
+    assert record["inputs"]["direction"]["10"]["detected"]
+    assert record["inputs"]["direction"]["10"]["agreement"] > 0.9
+    assert set(record["inputs"]["direction"]) == {"10"}
+    (record,) = records_of(
+        run(
+            "evaluate_pose",
+            pred / "10.npy",
+            "--gt",
+            gt / "10.txt",
+            "--align",
+            "7dof",
+            "--direction",
+            "next_from_this",
+            "--json",
+        )
+    )
+    assert record["inputs"]["direction"]["10"] == {
+        "name": "next_from_this",
+        "detected": False,
+        "agreement": None,
+        "other": None,
+    }
+
+
+def test_predicted_snippets_are_scored_under_their_own_protocol(tmp_path: Path, run: Run) -> None:
+    _, gt = write(tmp_path, {"09": drive(200)})
+    poses = noisy(drive(200))
+    np.save(tmp_path / "09.npy", np.stack([(inverse(poses[k : k + 1]) @ poses[k : k + 5])[:, :3] for k in range(196)]))
+    arguments = ("evaluate_pose", tmp_path / "09.npy", "--gt", gt / "09.txt", "--json")
+    (record,) = records_of(run(*arguments, "--protocol", "odom_snippet5_sfmlearner", "--method", "snippets"))
+    assert (record["n_poses"], record["n_snippets"], record["path_length_m"]) == (196, 196, None)
+    assert record["scale"] == {"09": {"factor": None, "drift_percent": None}}
+    assert record["metrics"]["snippet5_sfmlearner"]["mean"] > 0
+    refused = run(*arguments)
+    assert refused.code == 1
+    assert "09: its prediction is snippets, which have no t_err, r_err, ate_rmse, " in refused.err
+
+
+def test_a_protocol_may_ask_for_times_or_for_frames(folders: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    pred, gt = folders
+    by_time = own_protocol(tmp_path, ("by: frame_or_time", "by: time"))
+    refused = run("evaluate_pose", pred, "--gt", gt, "--protocol", by_time)
+    assert refused.code == 1
+    assert "09.txt: was matched by frame number, and mine asks for time; expected TUM files" in refused.err
+    by_frame = own_protocol(tmp_path, ("by: frame_or_time, max_gap_s: 0.01", "by: frame, max_gap_s: null"))
+    assert run("evaluate_pose", pred, "--gt", gt, "--protocol", by_frame).code == 0
+
+
+def test_methods_are_named_after_the_file_or_the_folder(folders: tuple[Path, Path], run: Run) -> None:
+    pred, gt = folders
+    named = {
+        run("evaluate_pose", path, "--gt", gt / "09.txt", *options).out.splitlines()[0].split(": ")[1]
+        for path, options in ((pred / "09.txt", ()), (pred / "09.txt", ("--method", "orb")))
+    }
+    assert named == {"pred", "orb"}
+    (pred / "my poses.txt").write_bytes((pred / "09.txt").read_bytes())
+    assert score_poses(PoseRequest(pred / "my poses.txt", gt / "09.txt")).method == "my_poses"
+    assert run("evaluate_pose", pred / "09.txt", "--gt", gt, "--method", "a/b").err.startswith(
+        "depthbench: method name 'a/b': expected"
+    )
+
+
+def test_a_depth_protocol_is_refused_and_the_other_way_round(folders: tuple[Path, Path], run: Run) -> None:
+    pred, gt = folders
+    assert (
+        "Score depth maps with `depthbench evaluate " in run("evaluate_pose", pred, "--gt", gt, "--protocol", "kitti_eigen").err
+    )
+    assert (
+        "Score poses with `depthbench evaluate_pose " in run("evaluate", pred, "--gt", gt, "--protocol", "kitti_odometry").err
+    )
+
+
+def test_the_schema_is_closed_and_complete(folders: tuple[Path, Path]) -> None:
+    record = score_poses(PoseRequest(*folders)).records()[0]
+    validate_record(record, "a.json", schema_file=POSE_SCHEMA)
+    for key in record:
+        with pytest.raises(ResultError, match=f"a.json: the record: '{key}' is a required property"):
+            validate_record({k: v for k, v in record.items() if k != key}, "a.json", schema_file=POSE_SCHEMA)
+    for place, value in {
+        "alignment": "sim3", "task": "depth", "n_segments": -1, "sequences": ["09", "09"], "extra": 1, "metrics": {},
+        "n_poses": 0, "scale": {"09": {"factor": "1"}}, "created": "today", "status": "ok",
+    }.items():  # fmt: skip
+        changed = copy.deepcopy(record)
+        changed[place] = value
+        with pytest.raises(ResultError, match=r"^a\.json: "):
+            validate_record(changed, "a.json", schema_file=POSE_SCHEMA)
+    schema = json.loads(POSE_SCHEMA.read_text("utf-8"))
+    assert set(schema["required"]) == set(schema["properties"]) == set(record)
+    objects = [node for node in walk(schema) if node.get("type") == "object"]
+    assert len(objects) >= 12
+    assert all("additionalProperties" in node for node in objects)
+
+
+def walk(node: Any) -> list[dict[str, Any]]:
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return ([node] if isinstance(node, dict) else []) + [found for item in inner for found in walk(item)]
+
+
+def test_a_folder_that_cannot_be_made(folders: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    (tmp_path / "file").write_text("")
+    pred, gt = folders
+    assert "cannot write the results" in run("evaluate_pose", pred, "--gt", gt, "--out", tmp_path / "file" / "out").err
+
+
+def test_the_hash_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("b")
+    (tmp_path / "a.txt").write_text("a")
+    one = sha256_of_path(tmp_path)
+    (tmp_path / "a.txt").write_text("A")
+    assert sha256_of_path(tmp_path) != one
+    assert sha256_of_path(tmp_path / "b.txt") == sha256_of(tmp_path / "b.txt")
