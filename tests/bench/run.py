@@ -6,12 +6,8 @@ DEPTHBENCH_REAL_DATA the ground truth is four real HDL-64 scans repeated over th
 """
 
 import json
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,77 +17,9 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(ROOT)]
 
 import bench_data  # noqa: E402
+import bench_poses  # noqa: E402
 import reference  # noqa: E402
-
-REPETITIONS = 5
-Sample = tuple[float, float]  # seconds, MB (NaN inside one process)
-
-
-# A process of its own measures each command: the peak of a child starts at the size of whoever started it.
-TIMER = """
-import os, subprocess, sys, time
-start = time.perf_counter()
-child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-noise = child.stdout.read()
-_, status, usage = os.wait4(child.pid, 0)
-if status:
-    sys.exit(noise.decode())
-print(time.perf_counter() - start, usage.ru_maxrss / 1024, (noise.split() or [b""])[-1].decode())
-"""
-
-
-def command(*arguments: object) -> Sample:
-    """Run a Python process to its end; wall seconds and peak resident MB."""
-    line = [sys.executable, "-S", "-c", TIMER, sys.executable, *map(str, arguments)]
-    timer = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
-    if timer.returncode:
-        raise SystemExit(f"bench: {' '.join(map(str, arguments))} failed: {timer.stderr}")
-    seconds, megabytes = timer.stdout.split()[:2]
-    return float(seconds), float(megabytes)
-
-
-def inside(*arguments: object) -> Sample:
-    """The same for a process that prints, as its last word, the seconds of the work alone."""
-    line = [sys.executable, "-S", "-c", TIMER, sys.executable, *map(str, arguments)]
-    _, megabytes, seconds = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    return float(seconds), float(megabytes)
-
-
-def call(function: Callable[[], object]) -> Sample:
-    """Run a function; wall seconds."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start, float("nan")
-
-
-def alternate(name: str, ours: Callable[[], Sample], theirs: Callable[[], Sample], note: str) -> dict[str, object]:
-    """One row of bench.json; the first pair warms the caches and is not counted."""
-    ours(), theirs()
-    pairs = [(ours(), theirs()) for _ in range(REPETITIONS)]
-    times = [a[0] / b[0] for a, b in pairs]
-    row = {
-        "name": name,
-        "ours_s": statistics.median(a[0] for a, _ in pairs),
-        "reference_s": statistics.median(b[0] for _, b in pairs),
-        "time_ratio": statistics.median(times),
-        "time_ratio_range": [min(times), max(times)],
-        "ours_mb": statistics.median(a[1] for a, _ in pairs),
-        "reference_mb": statistics.median(b[1] for _, b in pairs),
-        "note": note,
-    }
-    row["memory_ratio"] = row["ours_mb"] / row["reference_mb"]
-    row = {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
-    spread = f"{_ratio(min(times))} .. {_ratio(max(times))}"
-    memory = "" if row["memory_ratio"] is None else f"   {row['ours_mb']:.0f} MB / {row['reference_mb']:.0f} MB"
-    print(
-        f"{name:14} {row['ours_s']:.3f} s / {row['reference_s']:.3f} s = {_ratio(row['time_ratio'])} ({spread}){memory}",
-        flush=True,
-    )
-    return row
-
-
-def _ratio(value: float) -> str:
-    return f"1/{1 / value:.1f}" if value < 1 else f"{value:.2f}"
+from measure import Sample, alternate, call, command, inside  # noqa: E402
 
 
 def evaluate(data: bench_data.Files, *options: object) -> Sample:
@@ -191,14 +119,18 @@ ROWS = {"score_command": score_command, "score_engine": score_engine, "score_12"
 
 
 def main() -> None:
-    """Run the named rows, or all."""
-    unknown = [name for name in sys.argv[1:] if name not in ROWS]
+    """Run the named rows, or all; rows of an earlier run that are not run again stay."""
+    known = [*ROWS, *bench_poses.ROWS]
+    names = sys.argv[1:] or known
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise SystemExit(f"bench: unknown {', '.join(unknown)}; known: {', '.join(ROWS)}")
+        raise SystemExit(f"bench: unknown {', '.join(unknown)}; known: {', '.join(known)}")
+    out = ROOT / "bench.json"
+    rows = {row["name"]: row for row in json.loads(out.read_text())} if out.is_file() else {}
     with tempfile.TemporaryDirectory(prefix="depthbench-bench-") as folder:
-        data = bench_data.make(Path(folder))
-        rows = [ROWS[name](data) for name in sys.argv[1:] or ROWS]
-    (ROOT / "bench.json").write_text(json.dumps(rows, indent=2, sort_keys=True) + "\n")
+        data = bench_data.make(Path(folder)) if any(name in ROWS for name in names) else None
+        rows |= {name: ROWS[name](data) if name in ROWS else bench_poses.ROWS[name](Path(folder)) for name in names}
+    out.write_text(json.dumps([rows[name] for name in known if name in rows], indent=2, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
