@@ -48,19 +48,26 @@ from benchmark.checks.finding import OVERRULABLE
     help="Folder for the records (JSON) and per-image tables (CSV).",
 )
 @click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(["camera", "class", "range"]),
+    help="Table these parts too (ranges of true depth: 0-20-40-60-80-100-200 m); repeatable.",
+)
+@click.option(
     "--despite", multiple=True, type=click.Choice(OVERRULABLE), help="Score although this check refuses; repeatable, recorded."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the list of records instead of the table.")
 def evaluate(
     *, pred: Path, gt: Path, names: tuple[str, ...], scalings: tuple[str, ...], kind: str | None, pred_split: str | None,
-    flipped: Path | None, method: str | None, allow_missing: int, out: Path | None, despite: tuple[str, ...], as_json: bool,
+    flipped: Path | None, method: str | None, allow_missing: int, out: Path | None, by: tuple[str, ...],
+    despite: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Score somebody's predictions (.npy, .npz, .h5, a folder, or a .yaml manifest)."""
     from benchmark.io.results import records_json, write_result
     from benchmark.report import render
     from benchmark.score import Request, score
 
-    scores = score(Request(pred, gt, names, scalings, kind, pred_split, flipped, method, allow_missing, despite))
+    scores = score(Request(pred, gt, names, scalings, kind, pred_split, flipped, method, allow_missing, despite, by))
     written = [path for s in scores if out for path in write_result(out, s.record, s.table)]
     records = [s.record for s in scores]
     click.echo(records_json(records) if as_json else render(records), nl=not as_json)
@@ -71,7 +78,9 @@ def evaluate(
 @click.command("check")
 @click.argument("pred", type=click.Path(readable=False, path_type=Path))
 @click.option(
-    "--gt", type=click.Path(readable=False, path_type=Path), required=True, help="gt.h5, gt_depths.npz, or a folder of maps."
+    "--gt",
+    type=click.Path(readable=False, path_type=Path),
+    help="gt.h5, gt_depths.npz, or a folder of maps; a challenge server's .zip needs none.",
 )
 @click.option("--protocol", default="kitti_eigen", show_default=True, metavar="NAME|FILE", help="Whose frames and pixels.")
 @click.option(
@@ -84,7 +93,7 @@ def evaluate(
 @click.option("--flipped", type=click.Path(path_type=Path), help="Predictions of the mirrored images, mirrored back.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON instead of the table.")
 def check(
-    *, pred: Path, gt: Path, protocol: str, scalings: tuple[str, ...], kind: str | None, pred_split: str | None,
+    *, pred: Path, gt: Path | None, protocol: str, scalings: tuple[str, ...], kind: str | None, pred_split: str | None,
     flipped: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Look for what would make a score meaningless: one line a defect; exit 1 if one refuses."""
@@ -92,7 +101,14 @@ def check(
     from benchmark.report import render_findings
     from benchmark.score import Request
 
-    findings = linter.check(Request(pred, gt, (protocol,), scalings, kind, pred_split, flipped))
+    if gt is not None:
+        findings = linter.check(Request(pred, gt, (protocol,), scalings, kind, pred_split, flipped))
+    elif pred.suffix != ".zip" or scalings or kind or pred_split or flipped:
+        raise click.UsageError("--gt FILE is missing: a challenge server's .zip alone is checked without, and without options")
+    else:
+        from benchmark.check_pack import check_pack
+
+        findings = check_pack(pred)
     width = shutil.get_terminal_size((100, 0)).columns
     click.echo(linter.findings_json(findings) if as_json else render_findings(findings, width), nl=not as_json)
     linter.raise_verdict(findings, pred)

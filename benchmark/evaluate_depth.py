@@ -6,7 +6,7 @@ align, clamp, measure. Settings that interpolate alike share the sampling. Frame
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,46 +15,40 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.align import Alignment, apply_alignment, find_alignment
+from benchmark.align import Alignment
 from benchmark.cores import cpu_count
-from benchmark.errors import PredictionError
-from benchmark.flip import fuse
-from benchmark.inpaint import interpolate_background
+from benchmark.errors import GroundTruthError, PredictionError
 from benchmark.io.ground_truth import GroundTruth
 from benchmark.io.predictions import Predictions
 from benchmark.masks import crop_box, open_bounds
 from benchmark.matching import Match, check_ground_truth
 from benchmark.matching import match as join
-from benchmark.metrics.depth import DEPTH_METRICS, UNIT_FACTORS
+from benchmark.measure import depths, interpolated_quantity, measure
 from benchmark.metrics.pixel_sums import pixel_sums
+from benchmark.parts import PartRow, PartTable, camera_of, kinds, part_table, score_parts
 from benchmark.protocol import DepthProtocol
-from benchmark.sampling import Points, Taps, sample, taps, with_canvas
+from benchmark.sampling import Points, Taps, sample, scored, taps, with_canvas
 from benchmark.splits import load_split
 
 FRAMES_PER_TASK = 16
 NO_PREDICTION = "no prediction"
 NO_GROUND_TRUTH = "no ground truth inside the crop and the depth range"
 
-Inversion = Callable[[NDArray[Any]], NDArray[Any]]
-INVERSIONS: dict[str, Inversion] = {
-    "reciprocal": lambda x: 1 / x,
-    "floor_1e-6": lambda x: 1 / np.maximum(x, x.dtype.type(1e-6)),
-    "plus_1e-6": lambda x: 1 / (x + x.dtype.type(1e-6)),
-}
-
 
 class Row(NamedTuple):
-    """One image: scored pixels, alignment, metrics in the protocol's units, and why there are none."""
+    """One image: scored pixels, alignment, metrics in the protocol's units, why there are none, and its parts."""
 
     n_valid: int
     alignment: Alignment
     values: tuple[float, ...]
     reason: str
+    parts: tuple[PartRow, ...] = ()
 
 
 @dataclass(frozen=True)
 class ImageTable:
-    """One row per frame of the protocol: `n_valid` (N,), `scale` (N,), `shift` (N,), `values` {metric: (N,)}, `reason`."""
+    """One row per frame of the protocol: `n_valid` (N,), `scale` (N,), `shift` (N,), `values` {metric: (N,)}, `reason`; and
+    the parts of the frames, where any were asked for."""
 
     frame_id: tuple[str, ...]
     n_valid: NDArray[np.int64]
@@ -62,6 +56,7 @@ class ImageTable:
     shift: NDArray[np.float64]
     values: dict[str, NDArray[np.float64]]
     reason: tuple[str, ...]
+    parts: PartTable | None = None
 
 
 def evaluate_depth(
@@ -72,9 +67,10 @@ def evaluate_depth(
     match: Match | None = None,
     kind: str = "disparity",
     flipped: Predictions | None = None,
+    by: Sequence[str] = (),
 ) -> ImageTable:
     """The per-image table of one setting; see `evaluate_settings`."""
-    return evaluate_settings(truth, predictions, [protocol], match=match, kind=kind, flipped=flipped)[0]
+    return evaluate_settings(truth, predictions, [protocol], match=match, kind=kind, flipped=flipped, by=by)[0]
 
 
 def evaluate_settings(
@@ -85,6 +81,7 @@ def evaluate_settings(
     match: Match | None = None,
     kind: str = "disparity",
     flipped: Predictions | None = None,
+    by: Sequence[str] = (),
 ) -> list[ImageTable]:
     """The per-image table of each setting, in one pass over the frames.
 
@@ -95,24 +92,35 @@ def evaluate_settings(
         match: the frames, joined by id; None joins those of the protocols' split, which a bare array must follow.
         kind: what the predictions are: disparity (up to scale), inverse_depth (1/m) or depth (m).
         flipped: un-flipped predictions of the mirrored images, in the order of `predictions`, for flip fusion.
+        by: parts to table beside those of the protocols: camera, class, range.
 
     Raises:
-        GroundTruthError: the ground truth is of another kind than a protocol's.
+        GroundTruthError: the ground truth is of another kind than a protocol's, or has no classes where one scores them.
+        OptionError: parts that a protocol does not have.
         PredictionError: a prediction is not finite, or not above zero where the protocol refuses that.
     """
     for protocol in protocols:
         check_ground_truth(truth, protocol)
+        _check_classes(truth, protocol)
     if match is None:
         split = load_split(protocols[0].split)
         match = join(truth, predictions, split=split, pred_split=split)
-    scorer = _Scorer(truth, predictions, protocols, match, kind=kind, flipped=flipped)
+    scorer = _Scorer(truth, predictions, protocols, match, kind=kind, flipped=flipped, by=by)
     tasks = [range(i, min(i + FRAMES_PER_TASK, len(match.frame_id))) for i in range(0, len(match.frame_id), FRAMES_PER_TASK)]
     pool = ThreadPoolExecutor(cpu_count())
     try:
         rows = [row for task in pool.map(scorer.score_frames, tasks) for row in task]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    return [_table(match.frame_id, [row[k] for row in rows], protocol) for k, protocol in enumerate(protocols)]
+    return [_table(match.frame_id, [row[k] for row in rows], p, scorer.parts[k]) for k, p in enumerate(protocols)]
+
+
+def _check_classes(truth: GroundTruth, protocol: DepthProtocol) -> None:
+    if protocol.classes is not None and truth.label is None:
+        raise GroundTruthError(
+            f"{truth.source}: holds no semantic ids; {protocol.name} scores classes one by one: take the folder of the "
+            "challenge, with its *_sem.png"
+        )
 
 
 def load_kernels() -> None:
@@ -128,10 +136,11 @@ class _Scorer:
 
     def __init__(
         self, truth: GroundTruth, predictions: Predictions, protocols: Sequence[DepthProtocol], match: Match, *, kind: str,
-        flipped: Predictions | None,
+        flipped: Predictions | None, by: Sequence[str],
     ) -> None:  # fmt: skip
         self.truth, self.predictions, self.match, self.kind, self.flipped = truth, predictions, match, kind, flipped
         self.protocols = protocols
+        self.parts = [kinds(p, by) for p in protocols]
         self.groups = _share(protocols)
         self.bounds = [open_bounds(**vars(p.depth_range)) for p in protocols]
         self.grids: dict[tuple[Any, ...], Taps] = {}
@@ -163,8 +172,9 @@ class _Scorer:
             values = interpolated_quantity(pred, mirrored, self.kind, self.protocols[sampling[0][0]])
             for masked in sampling:
                 points = self._sample(i, values, masked[0])
+                ids = self._semantic_ids(i, masked[0]) if any("class" in self.parts[k] for k in masked) else None
                 for k in masked:
-                    rows[k] = score_points(points, self.protocols[k])
+                    rows[k] = score_points(points, self.protocols[k], parts=self.parts[k], ids=ids)
         return [rows[k] for k in range(len(self.protocols))]
 
     def _check(self, pred: NDArray[Any], source: Predictions, i: int) -> None:
@@ -204,6 +214,12 @@ class _Scorer:
             self.bounds[k],
         )
 
+    def _semantic_ids(self, i: int, k: int) -> NDArray[np.uint8]:
+        """The ids of the points that `_sample` takes."""
+        at = self.match.truth[i]
+        height, width = (int(side) for side in self.truth.shape[at])
+        return self.truth.ids(at)[scored(self.truth.frame(at), crop_box(self.protocols[k].crop, height, width), self.bounds[k])]
+
     def _taps(self, axis: int, values: NDArray[Any], n_out: int, rule: str) -> Taps:
         key = (axis, values.shape[axis], n_out, rule, values.dtype)
         if key not in self.grids:
@@ -229,54 +245,21 @@ def _share(protocols: Sequence[DepthProtocol]) -> list[list[list[int]]]:
     return [[list(inner) for _, inner in groupby(group, key=mask)] for _, group in outer]
 
 
-def interpolated_quantity(
-    pred: NDArray[Any], unflipped: NDArray[Any] | None, kind: str, protocol: DepthProtocol
-) -> NDArray[Any]:
-    """A prediction (h, w) as the quantity the protocol interpolates, in its working type or the wider submitted one."""
-    invert = INVERSIONS[protocol.inversion]
-    values = pred.astype(np.result_type(pred, protocol.dtype), copy=False)
-    is_depth = kind == "depth"
-    if protocol.invalid_prediction == "inpaint":
-        values, is_depth = interpolate_background(values if is_depth else np.where(values > 0, invert(values), 0)), True
-    if unflipped is not None:
-        mirrored = unflipped.astype(values.dtype, copy=False)
-        pair = (invert(values), invert(mirrored)) if is_depth else (values, mirrored)
-        values, is_depth = fuse(*pair, np.result_type(values, protocol.flip_fusion)), False
-    if protocol.inversion == "plus_1e-6" and not is_depth:
-        # SC-SfMLearner's evaluator eats depth: the small constant enters on the way there and on the way back.
-        values, is_depth = 1 / values, True
-    return values if is_depth == (protocol.resize.quantity == "depth") else invert(values)
-
-
-def score_points(points: Points, protocol: DepthProtocol) -> Row:
-    """Depth, alignment, clamp and metrics of one image from its sampled quantity."""
+def score_points(
+    points: Points, protocol: DepthProtocol, *, parts: Sequence[str] = (), ids: NDArray[np.uint8] | None = None
+) -> Row:
+    """Depth, alignment, clamp and metrics of one image from its sampled quantity; of its parts too, where they are wanted."""
     n = len(points.gt)
     if n == 0:
         empty = 0.0 if protocol.empty_image == "zero" else np.nan
         return Row(0, Alignment(np.nan, np.nan), (empty,) * len(protocol.metrics), NO_GROUND_TRUTH)
-    gt = points.gt.astype(points.pred.dtype, copy=False)
-    pred = points.pred
-    if protocol.resize.quantity == "disparity":
-        pred = INVERSIONS[protocol.inversion](pred)
-    if protocol.clamp.when == "before_scaling":
-        pred = _clamp(pred, protocol)
-    alignment = find_alignment(gt, pred, scaling=protocol.scaling, convention=protocol.median)
-    pred = apply_alignment(pred, alignment)
-    if protocol.clamp.when == "after_scaling":
-        pred = _clamp(pred, protocol)
-    sums = pixel_sums(gt, pred)
-    values = tuple(
-        DEPTH_METRICS[name].function(sums) * UNIT_FACTORS[DEPTH_METRICS[name].unit, unit]
-        for name, unit in protocol.metrics.items()
-    )
-    return Row(n, alignment, values, "")
+    found = depths(points, protocol)
+    whole = measure(found, protocol)
+    of_parts = score_parts(found, whole, protocol, wanted=parts, ids=ids) if parts else ()
+    return Row(n, whole.alignment, whole.values, "", of_parts)
 
 
-def _clamp(pred: NDArray[Any], protocol: DepthProtocol) -> NDArray[Any]:
-    return np.asarray(np.clip(pred, protocol.clamp.min_m, protocol.clamp.max_m))
-
-
-def _table(frame_id: tuple[str, ...], rows: list[Row], protocol: DepthProtocol) -> ImageTable:
+def _table(frame_id: tuple[str, ...], rows: list[Row], protocol: DepthProtocol, wanted: tuple[str, ...]) -> ImageTable:
     values = np.array([row.values for row in rows], np.float64)
     return ImageTable(
         frame_id,
@@ -285,4 +268,15 @@ def _table(frame_id: tuple[str, ...], rows: list[Row], protocol: DepthProtocol) 
         np.array([row.alignment.shift for row in rows]),
         dict(zip(protocol.metrics, values.T, strict=True)),
         tuple(row.reason for row in rows),
+        part_table(_part_rows(frame_id, rows, wanted), protocol, wanted) if wanted else None,
     )
+
+
+def _part_rows(frame_id: tuple[str, ...], rows: list[Row], wanted: tuple[str, ...]) -> list[tuple[str, PartRow]]:
+    """The parts of every image; a camera is the whole image."""
+    found = []
+    for name, row in zip(frame_id, rows, strict=True):
+        if "camera" in wanted and not row.reason:
+            found.append((name, PartRow("camera", camera_of(name), row.n_valid, row.alignment.scale, row.values)))
+        found += [(name, part) for part in row.parts]
+    return found

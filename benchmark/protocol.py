@@ -12,16 +12,26 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.errors import ProtocolError
+from benchmark.semantic_classes import ClassTable, load_classes
 from benchmark.strict_yaml import build, read_yaml
+
+if TYPE_CHECKING:
+    from benchmark.pose_protocol import PoseProtocol
 
 FOLDER = Path(__file__).parent / "protocols"
 # Prose may be improved without making old and new results incomparable; the scaling stands beside the hash in every
 # record, because the command line may choose another one.
 PROSE = ("name", "title", "source", "verified")
-NOT_HASHED = ("title", "source", "verified", "scaling")
+NOT_HASHED = ("title", "source", "verified", "scaling", "by")
+OPTIONAL = ("classes", "by")  # left out where they say nothing
+EGO_MOTION = b"task: ego_motion"  # how the files of pose_protocol.py begin
+POSES_NOT_DEPTH = (
+    "{0}: is a protocol of ego-motion, which scores camera poses; expected one of depth. Score poses with `depthbench "
+    "evaluate_pose POSES --gt POSES --protocol {0}`; `depthbench protocols list` shows the protocols of depth"
+)
 
 
 @dataclass(frozen=True)
@@ -60,9 +70,19 @@ class Clamp:
 
 
 @dataclass(frozen=True)
+class ClassRules:
+    """Classes that are scored one by one: their table in classes/, and whether a class is aligned on the scored pixels of the
+    image or again on its own."""
+
+    table: str
+    scaling: Literal["image", "per_class"]
+
+
+@dataclass(frozen=True)
 class DepthProtocol:
     """One depth evaluation setting. `inversion` is how a disparity becomes a depth and back; `invalid_prediction` says
-    what a prediction without a positive value means; `flip_fusion` is the working type of flip fusion."""
+    what a prediction without a positive value means; `flip_fusion` is the working type of flip fusion; `by` are the parts of
+    the split that are tabled without being asked for."""
 
     name: str
     version: int
@@ -84,18 +104,53 @@ class DepthProtocol:
     empty_image: Literal["refuse", "drop", "zero"]
     metrics: dict[str, str]
     aggregate: Literal["mean_over_images"]
+    classes: ClassRules | None = None
+    by: tuple[Literal["camera", "range"], ...] = ()
 
     @property
     def sha256(self) -> str:
         """Hash of the canonical form (JSON with sorted keys) of everything that could change a number."""
         content = {key: value for key, value in dataclasses.asdict(self).items() if key not in NOT_HASHED}
-        canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        table = self.class_table
+        return content_sha256(
+            _without_empty(content) | ({"class_of_id": table.mapping, "scored": table.scored} if table else {})
+        )
+
+    @property
+    def class_table(self) -> ClassTable | None:
+        """The classes that are scored one by one."""
+        return load_classes(self.classes.table) if self.classes else None
 
 
-def protocol_names() -> tuple[str, ...]:
-    """The protocols that come with depthbench."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+def _without_empty(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if value or key not in OPTIONAL}
+
+
+def content_sha256(content: dict[str, Any]) -> str:
+    """Hash of the canonical form: JSON with sorted keys and no blanks."""
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def protocol_names(*, ego_motion: bool = False) -> tuple[str, ...]:
+    """The protocols that come with depthbench, those of depth or those of ego-motion."""
+    return tuple(sorted(p.stem for p in FOLDER.glob("*.yaml") if p.read_bytes().startswith(EGO_MOTION) == ego_motion))
+
+
+def find_protocol(name_or_file: str, known: tuple[str, ...]) -> Path:
+    """The file of a protocol that is known by name, or the path of one's own.
+
+    Raises:
+        ProtocolError: an unknown name.
+    """
+    if name_or_file in known:
+        return FOLDER / f"{name_or_file}.yaml"
+    path = Path(name_or_file)
+    if path.suffix not in {".yaml", ".yml"}:
+        close = difflib.get_close_matches(name_or_file, known, 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ProtocolError(f"unknown protocol {name_or_file!r}{hint}; known: {', '.join(known)}, or the path of a .yaml file")
+    return path
 
 
 def load_protocol(name_or_file: str) -> DepthProtocol:
@@ -104,23 +159,22 @@ def load_protocol(name_or_file: str) -> DepthProtocol:
     Raises:
         ProtocolError: unknown name; unknown, missing or mistyped keys; a value that no rule knows.
     """
-    path = FOLDER / f"{name_or_file}.yaml"
-    if name_or_file not in protocol_names():
-        path = Path(name_or_file)
-        if path.suffix not in {".yaml", ".yml"}:
-            close = difflib.get_close_matches(name_or_file, protocol_names(), 1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise ProtocolError(
-                f"unknown protocol {name_or_file!r}{hint}; known: {', '.join(protocol_names())}, or the path of a .yaml file"
-            )
     from benchmark.metrics.depth import ALIASES
 
-    protocol = build(DepthProtocol, read_yaml(path, ProtocolError), source=str(path), error=ProtocolError)
+    if name_or_file in protocol_names(ego_motion=True):
+        raise ProtocolError(POSES_NOT_DEPTH.format(name_or_file))
+    path = find_protocol(name_or_file, protocol_names())
+    content = read_yaml(path, ProtocolError)
+    if content.get("task") == "ego_motion":
+        raise ProtocolError(POSES_NOT_DEPTH.format(path))
+    protocol = build(DepthProtocol, content, source=str(path), error=ProtocolError)
     metrics = {ALIASES.get(name, name): unit for name, unit in protocol.metrics.items()}
     if len(metrics) < len(protocol.metrics):
         raise ProtocolError(f"{path}: a metric is asked for under two of its names: {', '.join(protocol.metrics)}")
     protocol = dataclasses.replace(protocol, metrics=metrics)
     _check(protocol, path)
+    if protocol.name in protocol_names(ego_motion=True):
+        raise ProtocolError(f"{path}: {protocol.name} is the name of a published protocol of ego-motion; rename file and name")
     if path.parent != FOLDER and protocol.name in protocol_names() and protocol.sha256 != load_protocol(protocol.name).sha256:
         raise ProtocolError(
             f"{path}: {protocol.name} is the name of a published protocol, and this one differs from it; its results could be "
@@ -137,6 +191,7 @@ def _check(protocol: DepthProtocol, path: Path) -> None:
         raise ProtocolError(f"{path}: the file is called {path.stem}, the protocol in it {protocol.name}; they must agree")
     try:
         parse_factor(protocol.scaling)
+        table = protocol.class_table
     except ProtocolError as problem:
         raise ProtocolError(f"{path}: {problem}") from problem
     if protocol.version < 1:
@@ -148,6 +203,8 @@ def _check(protocol: DepthProtocol, path: Path) -> None:
         )
     if not protocol.metrics:
         raise ProtocolError(f"{path}: no metrics")
+    if table is not None and "abs_rel" not in protocol.metrics:
+        raise ProtocolError(f"{path}: classes are scored by abs_rel, which is not among the metrics; add it")
     for name, unit in protocol.metrics.items():
         if name not in DEPTH_METRICS:
             raise ProtocolError(f"{path}: unknown metric {name!r}; known: {', '.join(DEPTH_METRICS)}")
@@ -163,15 +220,16 @@ def _check(protocol: DepthProtocol, path: Path) -> None:
             raise ProtocolError(f"{path}: {name} from {low} to {high} m is empty")
 
 
-def differences(one: DepthProtocol, other: DepthProtocol) -> list[tuple[str, Any, Any]]:
-    """Every key in which two protocols differ, with both values."""
+def differences(one: DepthProtocol | PoseProtocol, other: DepthProtocol | PoseProtocol) -> list[tuple[str, Any, Any]]:
+    """Every key in which two protocols, of depth or of ego-motion, differ, with both values."""
     a, b = flatten(one), flatten(other)
     return [(key, a.get(key), b.get(key)) for key in {**a, **b} if a.get(key) != b.get(key)]
 
 
-def flatten(protocol: DepthProtocol) -> dict[str, Any]:
+def flatten(protocol: DepthProtocol | PoseProtocol) -> dict[str, Any]:
     """Dotted keys to values, in the order of the file."""
     out: dict[str, Any] = {}
-    for key, value in dataclasses.asdict(protocol).items():
-        out |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    for key, value in _without_empty(dataclasses.asdict(protocol)).items():
+        listed = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+        out |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: listed}
     return out

@@ -9,25 +9,29 @@ from itertools import groupby
 from typing import Any
 
 from benchmark.checks.finding import Finding, Verdict
-from benchmark.metrics.depth import DEPTH_METRICS
+from benchmark.metrics.depth import title
+from benchmark.parts import KINDS
 from benchmark.summarize import Record
 from benchmark.text_table import text_table
 
 DECIMALS = 3
 WIDTH = 100
 ERROR_NOTE = "error: mean |log(predicted / true depth)| of a frame after median scaling, its median over the sampled frames"
+BY = {"camera": "camera", "class": "class", "range": "range of true depth (bounds of our own)"}
 VERDICTS: dict[Verdict, str] = {"refuse": "REFUSE", "warn": "warn", "fine": "fine", "not judged": "not judged"}
 
 
 def metric_title(name: str, unit: str) -> str:
     """The printed name of a metric, with its unit below where it has one."""
-    return DEPTH_METRICS[name].title + ("" if unit == "1" else f"\n[{unit}]")
+    return title(name).replace(" ", "\n") + ("" if unit == "1" else f"\n[{unit}]")
 
 
 def render(records: Sequence[Record]) -> str:
-    """One table of metrics per metric set, one of what was scored, and what the numbers were made from."""
+    """A table of metrics per metric set, one per protocol and kind of parts; what was scored, and what it was made from."""
     blocks = [_metrics(list(group)) for _, group in groupby(records, key=_columns)]
-    return "\n\n".join([*blocks, _scored(records), _provenance(records)])
+    by_protocol = [list(group) for _, group in groupby(records, key=_protocol)]
+    blocks += [_parts(group, kind) for group in by_protocol for kind in KINDS]
+    return "\n\n".join([*filter(None, blocks), _scored(records), _provenance(records)])
 
 
 def render_findings(findings: Sequence[Finding], width: int) -> str:
@@ -41,8 +45,8 @@ def render_findings(findings: Sequence[Finding], width: int) -> str:
         lines.append(f"{f.defect:{first}}{VERDICTS[f.verdict]:{second}}{evidence[0]}")
         lines += [" " * (first + second) + line for line in evidence[1:]]
     counts = Counter(f.verdict for f in findings)
-    note = textwrap.fill(ERROR_NOTE, width)
-    return "\n".join([*lines, "", note, ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])])
+    notes = [textwrap.fill(ERROR_NOTE, width)] if any("error" in f.message for f in findings) else []
+    return "\n".join([*lines, "", *notes, ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])])
 
 
 def _columns(record: Record) -> tuple[tuple[str, str], ...]:
@@ -50,13 +54,39 @@ def _columns(record: Record) -> tuple[tuple[str, str], ...]:
 
 
 def _name(record: Record) -> list[str]:
-    return [f"{record['protocol']['name']} v{record['protocol']['version']}", record["scaling"]]
+    return [_protocol(record), record["scaling"]]
 
 
 def _metrics(records: list[Record]) -> str:
     columns = _columns(records[0])
-    rows = [[*_name(r), *(f"{r['metrics'][name]['mean']:.{DECIMALS}f}" for name, _ in columns)] for r in records]
+    rows = [[*_name(r), *(_number(r["metrics"][name]["mean"]) for name, _ in columns)] for r in records]
     return text_table(rows, ["protocol", "scaling", *(metric_title(*c) for c in columns)])
+
+
+def _number(mean: float | None) -> str:
+    return "" if mean is None else f"{mean:.{DECIMALS}f}"
+
+
+def _protocol(record: Record) -> str:
+    return f"{record['protocol']['name']} v{record['protocol']['version']}"
+
+
+def _parts(records: list[Record], kind: str) -> str:
+    """The parts of one kind under each scaling; nothing where none were tabled. A part that no image has is blank."""
+    rows, names = [], ["abs_rel"]
+    for record in records:
+        for part, found in record.get("parts", {}).get(kind, {}).items():
+            names = list(found["metrics"])
+            shown = part.removeprefix("range_").replace("_", "-") if kind == "range" else part
+            cells = map(_number, found["metrics"].values())
+            rows.append([shown, record["scaling"], found["n_images"], f"{found['n_pixels']:,}", *cells])
+    if not rows:
+        return ""
+    units = {name: metric["unit"] for name, metric in records[0]["metrics"].items()}
+    titles = [metric_title(name, units.get(name, "1")) for name in names]
+    return f"{_protocol(records[0])} by {BY[kind]}\n\n" + text_table(
+        rows, ["range [m]" if kind == "range" else kind, "scaling", "frames", "pixels", *titles]
+    )
 
 
 def _scored(records: Sequence[Record]) -> str:

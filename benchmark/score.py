@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.errors import GroundTruthError, PredictionError, ProtocolError
+from benchmark.io.ground_truth_files import DDAD_CHALLENGE, read_ground_truth
 from benchmark.io.manifest import read_manifest
 from benchmark.io.predictions import Predictions, read_predictions
 from benchmark.io.results import default_name, method_name
+from benchmark.listed_splits import listed_split
 from benchmark.matching import check_ground_truth, check_length, match
 from benchmark.protocol import DepthProtocol, load_protocol
-from benchmark.splits import Split, listed_split, read_index, resolve_split
+from benchmark.splits import Split, find_entry, resolve_split
 
 if TYPE_CHECKING:
     from benchmark.evaluate_depth import ImageTable
@@ -40,6 +42,7 @@ class Request:
     method: str | None = None
     allow_missing: int = 0
     despite: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def score(request: Request) -> list[Score]:
         what: dict[str, Any] = {"kind": given.kind, "flipped": given.flipped}
         scalings = tuple(p.scaling for p in chosen)
         checking = pool.submit(inspect, truth, given.predictions, joined, protocols[0], scalings=scalings, **what)
-        tables = evaluate_settings(truth, given.predictions, chosen, match=joined, **what)
+        tables = evaluate_settings(truth, given.predictions, chosen, match=joined, by=request.by, **what)
         # What the engine refuses is certain, so it speaks before the statistics do.
         findings = overrule(checking.result(), request.despite)
         raise_refusals(findings, given.predictions.source)
@@ -96,13 +99,22 @@ def score(request: Request) -> list[Score]:
         flipped=digests[1] if given.flipped is not None else None, kind=given.kind, pred_split=given.split.name,
         surplus_predictions=joined.surplus,
     )  # fmt: skip
-    notes = [ASSUMED.format(truth.header.depth_kind, split.name)] if truth.order_assumed else []
     common: dict[str, Any] = {"method": given.method, "inputs": inputs, "allow_missing": request.allow_missing}
     records = [
-        summarize(table, protocol, warnings=[*notes, *warnings_of(findings, protocol.scaling)], **common)
-        for table, protocol in zip(tables, chosen, strict=True)
+        summarize(table, p, warnings=[*_notes(truth, split, p), *warnings_of(findings, p.scaling)], **common)
+        for table, p in zip(tables, chosen, strict=True)
     ]
     return [Score(*parts) for parts in zip(records, tables, chosen, strict=True)]
+
+
+def _notes(truth: GroundTruth, split: Split, protocol: DepthProtocol) -> list[str]:
+    """What the record should say of the frames and their ground truth."""
+    table = protocol.class_table
+    return [
+        *split.notes,
+        *([ASSUMED.format(truth.header.depth_kind, split.name)] if truth.order_assumed else []),
+        *(table.unverified(truth.label) if table is not None and truth.label is not None else ()),
+    ]
 
 
 class _Given(NamedTuple):
@@ -133,7 +145,7 @@ def open_request(request: Request, split: Split) -> _Given:
     manifest = read_manifest(request.pred)
     kind = request.kind or manifest.kind or "disparity"
     named = request.pred_split or manifest.split
-    pred_split = resolve_split(named) if named else split
+    pred_split = split if named in {None, split.name} else resolve_split(str(named))
     method = method_name(request.method or manifest.method or default_name(request.pred))
     predictions = read_predictions(manifest.predictions, pred_split.frame_ids)
     if predictions.declared not in {None, kind}:
@@ -147,8 +159,6 @@ def open_request(request: Request, split: Split) -> _Given:
 
 def read_truth(path: Path, split: Split, protocols: Sequence[DepthProtocol]) -> GroundTruth:
     """Read the ground truth and hold it to the protocols."""
-    from benchmark.io.ground_truth_files import read_ground_truth
-
     source = protocols[0].ground_truth
     truth = read_ground_truth(path, split, dataset=source.dataset, depth_kind=source.depth_kind)
     for protocol in protocols:
@@ -170,6 +180,11 @@ def common_split(request: Request) -> tuple[list[DepthProtocol], Split]:
     """The protocols of a request and the one split that they are on."""
     protocols = [load_protocol(name) for name in dict.fromkeys(request.protocols)]
     _refuse_namesakes(protocols)
+    if request.by:
+        from benchmark.parts import kinds
+
+        for protocol in protocols:
+            kinds(protocol, request.by)
     return protocols, _split_of(protocols, request.gt)
 
 
@@ -181,9 +196,13 @@ def _split_of(protocols: Sequence[DepthProtocol], gt: Path) -> Split:
             "split at a time"
         )
     name = names.pop()
-    entry = read_index().get(name)
+    entry = find_entry(name)
     if entry is None or entry.sha256 is not None:
         return resolve_split(name)
+    if protocols[0].ground_truth.dataset == DDAD_CHALLENGE:
+        from benchmark.io.ddad_challenge import frame_ids
+
+        return listed_split(name, frame_ids(gt), exported=name)
     if not gt.is_file():
         raise GroundTruthError(f"{gt}: no such file; make it with `depthbench export_gt --split {name}`")
     # Some lists come with the data set alone: their frames are those of the exported ground truth.
@@ -191,9 +210,10 @@ def _split_of(protocols: Sequence[DepthProtocol], gt: Path) -> Split:
         raise GroundTruthError(
             f"{gt}: the frames of {name} are known from exported ground truth alone; write it with `depthbench export_gt`"
         )
-    from benchmark.io.ground_truth_hdf5 import read_frame_ids
+    from benchmark.io.ground_truth_hdf5 import read_header
 
-    return listed_split(name, read_frame_ids(gt))
+    header = read_header(gt)
+    return listed_split(name, header.frame_id, exported=header.split)
 
 
 def _read_flipped(path: Path, predictions: Predictions, split: Split) -> Predictions:

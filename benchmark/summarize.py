@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark import __version__
 from benchmark.errors import ResultError
 from benchmark.evaluate_depth import NO_GROUND_TRUTH, ImageTable
 from benchmark.metrics.depth import DEPTH_METRICS
+from benchmark.parts import Summary, class_means, summarize_parts
 from benchmark.protocol import DepthProtocol
+from benchmark.provenance import environment, now
 
 RECORD_VERSION = 1
 LARGE_SCALE_SPREAD = 0.5
@@ -55,15 +54,13 @@ def summarize(
     Raises:
         ResultError: more frames than that have no score, or none has one.
     """
-    scored = np.array([not reason for reason in table.reason])
-    empty = np.array([reason == NO_GROUND_TRUTH for reason in table.reason])
-    counted = scored | (empty if protocol.empty_image == "zero" else False)
-    dropped = empty & (protocol.empty_image == "drop")
-    missing = ~counted & ~dropped
+    scored, counted, dropped, missing = _sort(table, protocol)
     if missing.sum() > allow_missing or not scored.any():
         raise ResultError(_missing_message(table, protocol, missing, allow_missing))
     _refuse_no_numbers(table, protocol, scored)
     scale = _scale(table.scale[scored])
+    means = {name: _quantity(name, values[counted].mean(), protocol) for name, values in table.values.items()}
+    parts, over_classes, blank = _parts(table, protocol)
     return {
         "record_version": RECORD_VERSION,
         "method": method,
@@ -73,25 +70,44 @@ def summarize(
         "n_images": int(counted.sum()),
         "n_missing": int(missing.sum()),
         "n_pixels": int(table.n_valid.sum()),
-        "metrics": _means(table, protocol, counted),
+        "metrics": means | over_classes,
         "scale": scale,
-        "warnings": [*warnings, *_notes(scale["cv"], int(dropped.sum()))],
+        **({"parts": parts} if parts else {}),
+        "warnings": [*warnings, *_notes(scale["cv"], int(dropped.sum())), *blank],
         "claimed": None,
         "status": "measured",
         "environment": environment(),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": now(),
     }
 
 
-def _means(table: ImageTable, protocol: DepthProtocol, counted: Mask) -> dict[str, dict[str, Any]]:
+def _sort(table: ImageTable, protocol: DepthProtocol) -> tuple[Mask, Mask, Mask, Mask]:
+    """Which frames have a score, count in the mean, are left out as the evaluator does, and lack a score."""
+    scored = np.array([not reason for reason in table.reason])
+    empty = np.array([reason == NO_GROUND_TRUTH for reason in table.reason])
+    counted = scored | (empty if protocol.empty_image == "zero" else False)
+    dropped = empty & (protocol.empty_image == "drop")
+    return scored, counted, dropped, ~counted & ~dropped
+
+
+def _parts(table: ImageTable, protocol: DepthProtocol) -> tuple[Summary, dict[str, Any], list[str]]:
+    """The parts that were tabled, the quantities over classes made from them, and which of these are empty."""
+    if table.parts is None:
+        return {}, {}, []
+    parts = summarize_parts(table.parts, protocol)
+    if protocol.class_table is None:
+        return parts, {}, []
+    means, empty = class_means(parts, protocol.class_table)
+    return parts, {name: _quantity("abs_rel", mean, protocol) for name, mean in means.items()}, empty
+
+
+def _quantity(metric: str, mean: float | None, protocol: DepthProtocol) -> dict[str, Any]:
+    """A mean of a metric, None where it is one over nothing."""
     return {
-        name: {
-            "mean": float(values[counted].mean()),
-            "ci95": None,
-            "unit": protocol.metrics[name],
-            "better": DEPTH_METRICS[name].better,
-        }
-        for name, values in table.values.items()
+        "mean": None if mean is None else float(mean),
+        "ci95": None,
+        "unit": protocol.metrics[metric],
+        "better": DEPTH_METRICS[metric].better,
     }
 
 
@@ -137,13 +153,3 @@ def _missing_message(table: ImageTable, protocol: DepthProtocol, missing: Mask, 
         f"{table.frame_id[first]}: {table.reason[first]}. A mean over the others is another benchmark: predict the missing "
         f"frames, or say `--allow-missing {len(rows)}` and the record says so too"
     )
-
-
-def environment() -> dict[str, str]:
-    """What computed the numbers."""
-    return {
-        "depthbench": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "platform": f"{platform.system()} {platform.machine()}",
-    }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from benchmark.errors import ResultError
-from benchmark.metrics.depth import DEPTH_METRICS
+from benchmark.metrics.depth import title
 from benchmark.summarize import Record
 
 DECIMALS = 3
@@ -87,7 +87,7 @@ def make_table(records: Sequence[Record], *, unranked: Collection[str] = ()) -> 
     for record in records:
         _refuse_mixture(first, record)
     columns = tuple(
-        Column(name, DEPTH_METRICS[name].title, "" if metric["unit"] == "1" else metric["unit"], metric["better"])
+        Column(name, title(name), "" if metric["unit"] == "1" else metric["unit"], metric["better"])
         for name, metric in first["metrics"].items()
     )
     scalings = dict.fromkeys(record["scaling"] for record in records)
@@ -176,17 +176,17 @@ def _group(scaling: str, records: Sequence[Record], columns: Sequence[Column], u
 
     ordered = sorted(records, key=first_metric)
     # The best is the best number that can be seen: equal after rounding is equally good.
-    cells = [tuple(f"{record['metrics'][column.name]['mean']:.{DECIMALS}f}" for column in columns) for record in ordered]
+    cells = [tuple(_cell(record["metrics"][column.name]["mean"]) for column in columns) for record in ordered]
     ranked = [row for row, record in zip(cells, ordered, strict=True) if record["method"] not in unranked]
     tops = [
-        (min if column.better == "lower" else max)((row[k] for row in ranked), key=float, default="")
+        (min if column.better == "lower" else max)((row[k] for row in ranked if row[k]), key=float, default="")
         for k, column in enumerate(columns)
     ]
     rows = [
         Row(
             record["method"],
             row,
-            tuple(record["method"] not in unranked and cell == top for cell, top in zip(row, tops, strict=True)),
+            tuple(record["method"] not in unranked and bool(cell) and cell == top for cell, top in zip(row, tops, strict=True)),
             _images(record),
             f"{record['n_pixels']:,}",
             tuple(record["warnings"]),
@@ -194,6 +194,10 @@ def _group(scaling: str, records: Sequence[Record], columns: Sequence[Column], u
         for row, record in zip(cells, ordered, strict=True)
     ]
     return Group(scaling, tuple(rows))
+
+
+def _cell(mean: float | None) -> str:
+    return "" if mean is None else f"{mean:.{DECIMALS}f}"
 
 
 def _images(record: Record) -> str:

@@ -1,6 +1,7 @@
 """The same setting in two languages: a `restatement.Setting` (or its rules) as a protocol of the engine, and back."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,7 @@ def run_engine(
     *,
     kind: str = "disparity",
     unflipped: list[NDArray[Any]] | None = None,
+    by: Sequence[str] = (),
 ) -> ImageTable:
     """The engine on dense maps in memory; frame ids are positions."""
     ids = tuple(str(i) for i in range(len(maps)))
@@ -83,7 +85,7 @@ def run_engine(
     split = Split("custom", "kitti_raw", "custom", True, (), "", "")
     match = Match(split, ids, tuple(range(len(maps))), tuple(range(len(maps))), 0)
     flipped = None if unflipped is None else _Stack(unflipped)
-    return evaluate_depth(truth, _Stack(predictions), protocol, match=match, kind=kind, flipped=flipped)
+    return evaluate_depth(truth, _Stack(predictions), protocol, match=match, kind=kind, flipped=flipped, by=by)
 
 
 class _Stack:
@@ -125,5 +127,5 @@ def rules_of(protocol: DepthProtocol, kind: str) -> dict[str, Any]:
         "median": protocol.median,
         "clamp": None if clamp.when == "never" else (clamp.min_m, clamp.max_m),
         "dtype": protocol.dtype,
-        "metric_set": "mb_benchmark" if "mae" in protocol.metrics else "eigen7",
+        "metric_set": "mb_benchmark" if "mae" in protocol.metrics else "vidar" if "silog" in protocol.metrics else "eigen7",
     }

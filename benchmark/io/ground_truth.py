@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ class Header:
 class GroundTruth:
     """Sparse depth of N frames. `indptr` (rows + 1,), `indices` (nnz,), `data` (nnz,), `row_start` (N + 1,), `shape`
     (N, 2), `K` (N, 3, 3). `order_assumed` is true when the source named no frames and the split's order was taken; `source`
-    is the file's path."""
+    is the file's path; `label` (nnz,) are semantic ids of the data set, where the source has them."""
 
     header: Header
     indptr: NDArray[np.int64]
@@ -64,6 +64,7 @@ class GroundTruth:
     content_sha256: str
     order_assumed: bool = False
     source: str = "the ground truth"
+    label: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.shape)
@@ -76,6 +77,12 @@ class GroundTruth:
         if self.header.data_scale is not None:
             depth = depth.astype(np.float32) * np.float32(self.header.data_scale)
         return rows - rows[0], self.indices[cut], depth
+
+    def ids(self, i: int) -> NDArray[np.uint8]:
+        """Semantic ids of the points of frame i, of a source that has them."""
+        if self.label is None:
+            raise ValueError(f"{self.source} has no semantic ids")
+        return self.label[slice(*self.indptr[self.row_start[i : i + 2]].tolist())]
 
     def points(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.float32]]:
         """Row, column and depth in metres of frame i's points, in raster order."""
@@ -145,6 +152,14 @@ def from_arrays(header: Header, arrays: dict[str, NDArray[Any]], *, source: str,
     return GroundTruth(
         header, **arrays, content_sha256=content_sha256(header, arrays), order_assumed=order_assumed, source=source
     )
+
+
+def with_label(truth: GroundTruth, label: NDArray[np.uint8]) -> GroundTruth:
+    """The ground truth with a semantic id for each of its points, which its hash covers too."""
+    if label.shape != truth.data.shape:
+        raise ValueError(f"{truth.source}: {label.shape} semantic ids for {truth.data.shape} points")
+    both = f"{truth.content_sha256}\n{array_sha256([label])}"
+    return replace(truth, label=label, content_sha256=hashlib.sha256(both.encode()).hexdigest())
 
 
 def check_structure(header: Header, arrays: dict[str, NDArray[Any]], source: str) -> None:

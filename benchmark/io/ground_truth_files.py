@@ -24,13 +24,14 @@ DATE_SIZES = {
     "2011_10_03": (376, 1241),
 }
 BLOCK = 16
+DDAD_CHALLENGE = "ddad_challenge"
 
 
 def read_ground_truth(path: Path, split: Split, *, dataset: str, depth_kind: str) -> GroundTruth:
     """The ground truth in memory.
 
     Args:
-        path: `.h5`, `.npz`, `.npy` or a folder.
+        path: `.h5`, `.npz`, `.npy` or a folder; that of the DDAD challenge for its protocols.
         split: the frames that a file without ids must follow, and that a folder is searched for.
         dataset: the data set of the protocol; a file that does not name its own is taken to be of it.
         depth_kind: likewise.
@@ -38,6 +39,10 @@ def read_ground_truth(path: Path, split: Split, *, dataset: str, depth_kind: str
     Raises:
         GroundTruthError: unreadable, damaged, hostile, or with other frames or sizes than the split.
     """
+    if dataset == DDAD_CHALLENGE:
+        from benchmark.io.ddad_challenge import read_challenge
+
+        return read_challenge(path, split, depth_kind=depth_kind)
     if path.is_dir():
         return _read_folder(path, split, dataset=dataset, depth_kind=depth_kind)
     if not path.is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,19 +36,27 @@ def decode_png16(raw: bytes, path: Path | str, error: type[InputError]) -> NDArr
     Raises:
         error: damaged, of another depth or with more channels, or declaring more pixels than any camera has.
     """
+    return decode_grey(raw, path, error, depths=(16,), what="metres * 256")
+
+
+def decode_grey(raw: bytes, path: Path | str, error: type[InputError], *, depths: tuple[int, ...], what: str) -> NDArray[Any]:
+    """The bytes of a single-channel PNG as (H, W) uint8 or uint16, raw; `depths` are the bits it may have, `what` it holds.
+
+    Raises:
+        error: damaged, of another depth or with more channels, or declaring more pixels than any camera has.
+    """
     import cv2
 
     check_png(raw, path, error)
     width, height, depth, colour = struct.unpack_from(">IIBB", raw, 16)
-    if (depth, colour) != GREY_16:
-        raise error(
-            f"{path}: a PNG of {depth} bits and colour type {colour}; expected a 16-bit image of one channel (metres * 256)"
-        )
+    if colour != GREY_16[1] or depth not in depths:
+        bits = ("an " if depths[0] == 8 else "a ") + " or ".join(f"{d}-bit" for d in depths)
+        raise error(f"{path}: a PNG of {depth} bits and colour type {colour}; expected {bits} image of one channel ({what})")
     try:
         image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         image = None
-    if image is None or image.shape != (height, width) or image.dtype != np.uint16:
+    if image is None or image.shape != (height, width) or image.dtype != np.dtype(f"uint{depth}"):
         raise error(f"{path}: cannot be decoded as PNG; the file is damaged: copy or export it again")
     return np.asarray(image)
 

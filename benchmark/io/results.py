@@ -15,6 +15,7 @@ from benchmark.io.files import atomic_write
 
 if TYPE_CHECKING:
     from benchmark.evaluate_depth import ImageTable
+    from benchmark.parts import PartTable
 
 SCHEMA = Path(__file__).parent.parent / "result_record.schema.json"
 METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -36,15 +37,15 @@ def default_name(path: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", path.stem).strip("._+-")[:100] or "predictions"
 
 
-def validate_record(record: dict[str, Any], source: str) -> None:
-    """Hold a record to the shipped JSON Schema.
+def validate_record(record: dict[str, Any], source: str, *, schema_file: Path = SCHEMA) -> None:
+    """Hold a record to a shipped JSON Schema, that of depth unless another is named.
 
     Raises:
         ResultError: naming the first key that does not fit.
     """
     import jsonschema
 
-    schema = json.loads(SCHEMA.read_text("utf-8"))
+    schema = json.loads(schema_file.read_text("utf-8"))
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(record))
     if errors:
         first = min(errors, key=lambda e: list(map(str, e.absolute_path)))
@@ -69,26 +70,41 @@ def records_json(records: list[dict[str, Any]]) -> str:
 
 
 def write_result(folder: Path, record: dict[str, Any], table: ImageTable) -> list[Path]:
-    """`<method>.<protocol>.<scaling>.json` and `.csv` in the folder, which is made.
+    """`<method>.<protocol>.<scaling>.json` and `.csv` in the folder, which is made; `.parts.csv` where parts were tabled.
 
     Raises:
         ResultError: a number is not finite, the record does not follow the schema, or the folder cannot be written.
     """
     stem = f"{record['method']}.{record['protocol']['name']}.{record['scaling']}"
-    bad = [name for name, metric in record["metrics"].items() if not math.isfinite(metric["mean"])]
+    means = {name: metric["mean"] for name, metric in record["metrics"].items()}
+    bad = [name for name, mean in means.items() if mean is not None and not math.isfinite(mean)]
     if bad:
         raise ResultError(f"{stem}: {', '.join(bad)} is not a finite number; the record is not written")
     validate_record(record, stem)
     # The record last: where it stands, its table does.
-    paths = [folder / f"{stem}.csv", folder / f"{stem}.json"]
+    texts = {
+        ".csv": table_csv(table),
+        **({".parts.csv": parts_csv(table.parts)} if table.parts else {}),
+        ".json": to_json(record),
+    }
+    return write_texts(folder, stem, texts)
+
+
+def write_texts(folder: Path, stem: str, texts: dict[str, str]) -> list[Path]:
+    """Write `<stem><suffix>` for each text by suffix into the folder, which is made, in their order.
+
+    Raises:
+        ResultError: the folder cannot be written.
+    """
+    paths = {folder / f"{stem}{suffix}": text for suffix, text in texts.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, text in zip(paths, (table_csv(table), to_json(record)), strict=True):
+        for path, text in paths.items():
             with atomic_write(path) as file:
                 file.write(text.encode())
     except OSError as problem:
         raise ResultError(f"{folder}: cannot write the results ({problem}); choose another --out") from problem
-    return paths
+    return list(paths)
 
 
 def table_csv(table: ImageTable) -> str:
@@ -99,4 +115,16 @@ def table_csv(table: ImageTable) -> str:
     columns = [table.scale.tolist(), table.shift.tolist(), *(v.tolist() for v in table.values.values())]
     for i, (name, n, reason) in enumerate(zip(table.frame_id, table.n_valid.tolist(), table.reason, strict=True)):
         writer.writerow([name, name.split("/", maxsplit=1)[0], n, *(column[i] for column in columns), reason])
+    return out.getvalue()
+
+
+def parts_csv(table: PartTable) -> str:
+    """One row per frame and part with a scored pixel: frame_id, kind, part, n_valid, scale, metrics; blank where a metric is
+    not of that kind of part, or not finite."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["frame_id", "kind", "part", "n_valid", "scale", *table.values])
+    columns = [["" if math.isnan(x) else x for x in v.tolist()] for v in (table.scale, *table.values.values())]
+    for row in zip(table.frame_id, table.kind, table.part, table.n_valid.tolist(), *columns, strict=True):
+        writer.writerow(row)
     return out.getvalue()

@@ -135,6 +135,21 @@ DEPTH_METRICS: dict[str, Metric] = {
     "sq_rel_unitless": Metric(sq_rel_unitless, "1", "lower", "SqRel/gt²"),
 }
 
+IMAGE_SCALE = "_image_scale"  # a class whose scale is that of its image
+
+
+def title(name: str) -> str:
+    """How tables print a metric, one over classes (`m_abs_rel`, `car_abs_rel`, `m_abs_rel_image_scale`) included."""
+    if name in DEPTH_METRICS:
+        return DEPTH_METRICS[name].title
+    whose, _, rest = name.partition("_")
+    base = rest.removesuffix(IMAGE_SCALE)
+    if base not in DEPTH_METRICS:  # abs_rel_image_scale of one class
+        return f"{DEPTH_METRICS[name.removesuffix(IMAGE_SCALE)].title} (image scale)"
+    words = f"m{DEPTH_METRICS[base].title}" if whose == "m" else f"{whose.capitalize()} {DEPTH_METRICS[base].title}"
+    return words + " (image scale)" * rest.endswith(IMAGE_SCALE)
+
+
 # Factor from the unit of the function to the unit a protocol reports.
 UNIT_FACTORS: dict[tuple[str, str], float] = {
     ("1", "1"): 1.0,

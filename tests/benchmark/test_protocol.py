@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import ProtocolError
-from benchmark.evaluate_depth import INVERSIONS
 from benchmark.io.ground_truth import DEPTH_KINDS
 from benchmark.masks import CROPS
+from benchmark.measure import INVERSIONS
 from benchmark.metrics.depth import DEPTH_METRICS, UNIT_FACTORS
 from benchmark.protocol import (
     FOLDER,
@@ -23,7 +23,7 @@ from benchmark.protocol import (
     protocol_names,
 )
 from benchmark.sampling import RESIZE_RULES
-from benchmark.splits import read_index
+from benchmark.splits import find_entry
 
 KITTI = (
     "kitti_devkit", "kitti_eigen", "kitti_eigen_50m", "kitti_eigen_benchmark", "kitti_eigen_benchmark_cap100",
@@ -62,7 +62,7 @@ def test_every_protocol_is_complete(name: str) -> None:
     assert protocol.version >= 1
     assert protocol.title
     assert protocol.source
-    assert protocol.split in read_index() or protocol.split.startswith("kitti_depth_selection/")
+    assert find_entry(protocol.split) is not None or protocol.split.startswith("kitti_depth_selection/")
     for metric, unit in protocol.metrics.items():
         assert (DEPTH_METRICS[metric].unit, unit) in UNIT_FACTORS
 
@@ -177,6 +177,8 @@ def test_a_protocol_may_ask_for_exactly_what_there_is(cls: type, key: str, known
 # Version and first digits of the hash, as published. A change that could move a number raises the version and gets a
 # line under **Numbers** in CHANGELOG.md; then, and only then, this table changes.
 PUBLISHED = {
+    "ddad_challenge_self": (1, "d2f21a671ef1c3e2"),
+    "ddad_challenge_semi": (1, "351dff7c81fca7bd"),
     "kitti_devkit": (1, "4a037e940414c46d"),
     "kitti_eigen": (1, "8b0bbf4e4fdc7832"),
     "kitti_eigen_50m": (1, "5627b837f0d1180e"),
@@ -184,9 +186,12 @@ PUBLISHED = {
     "kitti_eigen_benchmark_cap100": (1, "ce618a2f67e7472b"),
     "kitti_eigen_depth": (1, "8b071f590e6eeadf"),
     "kitti_eigen_scsfm": (1, "2427c439ce8a1410"),
+    "packnet_ddad": (1, "6242f40cc0d6b899"),
+    "packnet_ddad_surround": (1, "2ffe596ab300ec81"),
     "packnet_kitti_camera_z": (1, "041a47e022722e0d"),
     "packnet_kitti_improved": (1, "2b268a61f29d3428"),
     "packnet_kitti_velodyne": (1, "d74fbb54e762e15d"),
+    "world_ddad": (1, "1c3ec0bc02eb161c"),
     "world_exact": (1, "de8bd07317cf0102"),
     "world_lidar": (1, "828e051db1a54143"),
 }
@@ -202,3 +207,50 @@ def test_a_published_name_is_kept_for_the_published_protocol(tmp_path: Path) -> 
     assert "is the name of a published protocol, and this one differs from it" in refusal(changed)
     same = variant(tmp_path, ('title: "', 'title: "Reworded: '), name="kitti_eigen")
     assert load_protocol(str(same)).sha256 == load_protocol("kitti_eigen").sha256
+
+
+def test_parts_are_tabled_without_changing_the_hash(tmp_path: Path) -> None:
+    listed = "aggregate: mean_over_images\nby: [camera, range]"
+    tabled = load_protocol(str(variant(tmp_path, ("aggregate: mean_over_images", listed))))
+    assert tabled.by == ("camera", "range")
+    assert dataclasses.replace(tabled, name="kitti_eigen").sha256 == load_protocol("kitti_eigen").sha256
+    assert flatten(tabled)["by"] == "camera, range"
+    assert "by" not in flatten(load_protocol("kitti_eigen"))
+    assert "by[0] is 'cameras'; known: camera, range" in refusal(
+        variant(tmp_path, ("aggregate: mean_over_images", listed.replace("camera,", "cameras,")))
+    )
+
+
+def test_classes_are_hashed_with_what_counts_as_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published = load_protocol("ddad_challenge_self")
+    assert published.classes is not None
+    assert (
+        dataclasses.replace(published, classes=dataclasses.replace(published.classes, scaling="image")).sha256
+        != published.sha256
+    )
+    table, before = published.class_table, published.sha256
+    assert table is not None
+    for change in ({"counts_as": "Bus"}, {"verified": True, "name": "Camper"}):
+        ids = {**table.ids, 5: dataclasses.replace(table.ids[5], **change)}
+        monkeypatch.setattr("benchmark.protocol.load_classes", lambda _, ids=ids: dataclasses.replace(table, ids=ids))
+        assert (published.sha256 != before) == ("counts_as" in change)
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        ("{table: ddad, scaling: image}", "unknown table of classes 'ddad'; known: ddad_challenge"),
+        ("{table: ddad_challenge, scaling: class}", "classes.scaling is 'class'; known: image, per_class"),
+        ("{table: ddad_challenge}", "missing key classes.scaling"),
+        ("[ddad_challenge]", "classes is ['ddad_challenge'] (list); expected"),
+    ],
+)
+def test_bad_classes_are_refused(tmp_path: Path, classes: str, said: str) -> None:
+    changed = variant(tmp_path, ("aggregate: mean_over_images", f"aggregate: mean_over_images\nclasses: {classes}"))
+    assert said in refusal(changed)
+
+
+def test_classes_are_scored_by_abs_rel(tmp_path: Path) -> None:
+    rules = "aggregate: mean_over_images\nclasses: {table: ddad_challenge, scaling: image}"
+    changes = (("aggregate: mean_over_images", rules), ('abs_rel: "1", ', ""))
+    assert "classes are scored by abs_rel, which is not among the metrics" in refusal(variant(tmp_path, *changes))

@@ -86,17 +86,25 @@ class PackPredictions:
         Raises:
             PredictionError: damaged, or with pixels of 0 or 65535.
         """
-        where = self._where(i)
-        raw = decode_png16(self._read(i), where, PredictionError)
+        raw = self.decode(i)
         bad = (raw == 0) | (raw == SATURATED)
         if bad.any():
             row, column = np.argwhere(bad)[0]
             raise PredictionError(
-                f"{where}: {raw[row, column]} at row {row}, column {column} ({np.count_nonzero(bad)} such pixels in this "
-                f"image); expected 1 to {SATURATED - 1} everywhere, because 0 says that there is no prediction and {SATURATED} "
-                "that a number ran over: clip the depths before they are stored, or write the file with `depthbench pack`"
+                f"{self._where(i)}: {raw[row, column]} at row {row}, column {column} ({np.count_nonzero(bad)} such pixels in "
+                f"this image); expected 1 to {SATURATED - 1} everywhere, because 0 says that there is no prediction and "
+                f"{SATURATED} that a number ran over: clip the depths before they are stored, or write the file with "
+                "`depthbench pack`"
             )
         return raw
+
+    def decode(self, i: int) -> NDArray[np.uint16]:
+        """Image i as it is stored, whatever its values; PredictionError where it is damaged."""
+        return decode_png16(self._read(i), self._where(i), PredictionError)
+
+    def name(self, i: int) -> str:
+        """The file of image i."""
+        return self._entries[i].filename
 
     def sha256(self) -> str:
         """Of the file."""
@@ -152,7 +160,7 @@ def verify_pack(path: Path, *, count: int | None = None) -> PackReport:
         raw = pack.load_raw(i)
         return int(raw.min()), int(raw.max())
 
-    low, high = zip(*in_threads(extremes, len(pack)), strict=True)
+    low, high = zip(*in_threads(extremes, len(pack), label="verify"), strict=True)
     sizes = {size: pack.sizes.count(size) for size in set(pack.sizes)}
     return PackReport(pack.form, len(pack), sizes, (min(low) / METRE, max(high) / METRE), path.stat().st_size)
 

@@ -45,7 +45,7 @@ def write_pack(path: Path, form: str, encode: Callable[[int], bytes], *, count: 
     names = PACK_FORMATS[form].names(count)
     try:
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            for name, content in zip(names, in_threads(encode, count), strict=True):
+            for name, content in zip(names, in_threads(encode, count, label="pack"), strict=True):
                 info = zipfile.ZipInfo(name, ZIP_TIME)
                 info.create_system, info.external_attr = 3, (stat.S_IFREG | 0o644) << 16
                 archive.writestr(info, content)  # stored: deflating a PNG again takes 10 ms and saves nothing
@@ -56,16 +56,19 @@ def write_pack(path: Path, form: str, encode: Callable[[int], bytes], *, count: 
         ) from problem
 
 
-def in_threads(task: Callable[[int], T], count: int) -> Iterator[T]:
-    """task(0), task(1), ..., in order; only a few are ahead, so that memory does not grow with `count`."""
+def in_threads(task: Callable[[int], T], count: int, *, label: str) -> Iterator[T]:
+    """task(0), task(1), ..., in order, with a bar on a terminal; only a few are ahead: memory does not grow with `count`."""
+    from tqdm import tqdm
+
     pool = ThreadPoolExecutor(cpu_count())
     ahead: deque[Future[T]] = deque()
-    try:
-        for i in range(count):
-            ahead.append(pool.submit(task, i))
-            if len(ahead) > 2 * cpu_count():
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with tqdm(total=count, desc=label, unit="image", disable=None) as bar:
+        try:
+            for i in range(count + 2 * cpu_count()):
+                if i < count:
+                    ahead.append(pool.submit(task, i))
+                if ahead and i >= 2 * cpu_count():
+                    yield ahead.popleft().result()
+                    bar.update()
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -73,7 +73,7 @@ def test_the_schema_is_closed_everywhere() -> None:
     schema = json.loads(SCHEMA.read_text("utf-8"))
     assert len(objects(schema)) >= 8
     assert all("additionalProperties" in found for found in objects(schema))
-    assert set(schema["required"]) == set(schema["properties"])
+    assert set(schema["required"]) == set(schema["properties"]) - {"parts"}  # where parts of the split were tabled
 
 
 def put(place: str, value: Any) -> Callable[[dict[str, Any]], None]:
