@@ -41,11 +41,12 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def sweep_abandoned(folder: Path) -> None:
-    """Remove the temporary files in a folder that a process which was killed has left; younger ones may be in use."""
+def sweep_abandoned(folder: Path, *, of: str = "") -> None:
+    """Remove the temporary files in a folder that a process which was killed has left, of all files or of the one with that
+    name; younger ones may be in use."""
     before = time.time() - ABANDONED_S
     for path in folder.iterdir() if folder.is_dir() else ():
-        if is_temporary(path) and path.stat().st_mtime < before:
+        if is_temporary(path) and path.name.startswith(f".{of}") and path.stat().st_mtime < before:
             path.unlink(missing_ok=True)
 
 
