@@ -15,6 +15,8 @@ from benchmark.cli_pose import evaluate_pose, evaluate_pose_alias
 from benchmark.cli_scoring import check, evaluate
 from benchmark.text_table import print_table
 
+LAYOUTS = ("kitti_raw", "kitti_odometry", "ddad")  # those of datasets_prep/world/make.py, which would import numpy
+
 
 def image_size(text: str) -> tuple[int, int]:
     """Height and width in pixels of `192x640`; wrong usage where it is something else."""
@@ -22,6 +24,14 @@ def image_size(text: str) -> tuple[int, int]:
     if match is None:
         raise click.BadParameter(f"{text}: expected a height and a width in pixels, such as 192x640")
     return int(match[1]), int(match[2])
+
+
+def offsets(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between them, none for an empty text; wrong usage where it is something else."""
+    try:
+        return tuple(int(word) for word in text.split(",")) if text else ()
+    except ValueError as error:
+        raise click.BadParameter(f"{text}: expected offsets such as -1,1") from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,18 +80,22 @@ def datasets_show(name: str) -> None:
 @click.option("--camera", metavar="CAMERA", help="Replaces every frame's camera, as image_03; ddad: a choice, default all.")
 @click.option("--depth-rule", type=click.Choice(["last_point", "nearest_point"]), help="ddad: default last_point.")
 @click.option("--ego-masks", type=click.Path(path_type=Path), metavar="DIR", help="ddad: drop points on the car, by PNG masks.")
+@click.option(
+    "--context", type=offsets, default="", metavar="N,N", help="ddad: only frames with these neighbours in time, as -1,1."
+)
 @click.option("--npz", type=click.Path(path_type=Path), help="Also write the field's gt_depths.npz there.")
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Workers; default: one for each core.")
 def export_gt(
     *, dataset: str, data: Path | None, split: str | None, out: Path, depth: str | None, camera: str | None,
-    depth_rule: str | None, ego_masks: Path | None, npz: Path | None, jobs: int | None,
+    depth_rule: str | None, ego_masks: Path | None, context: tuple[int, ...], npz: Path | None, jobs: int | None,
 ) -> None:  # fmt: skip
     """Write the ground truth of a split; an interrupted export resumes."""
     from datasets_prep import export_gt as exporter
 
     made = exporter.export_gt(
-        dataset, data, split, out, depth=depth, camera=camera, depth_rule=depth_rule, ego_masks=ego_masks, npz=npz, jobs=jobs
-    )
+        dataset, data, split, out, depth=depth, camera=camera, depth_rule=depth_rule, ego_masks=ego_masks, context=context,
+        npz=npz, jobs=jobs,
+    )  # fmt: skip
     click.echo(made.summary(), err=True)
 
 
@@ -121,8 +135,10 @@ def datasets_download(
 @datasets.command("verify")
 @click.option("--split", required=True, metavar="SPLIT", help="A split, or a file with a list of frames.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: $DEPTHBENCH_DATA.")
-@click.option("--dataset", type=click.Choice(["kitti_raw", "kitti_depth"]), help="Default: the split's own.")
-@click.option("--need", metavar="KINDS", help="A choice of velodyne,image,oxts,calib; default: all.")
+@click.option("--dataset", type=click.Choice(["kitti_raw", "kitti_depth", "kitti_odometry"]), help="Default: the split's own.")
+@click.option(
+    "--need", metavar="KINDS", help="A choice of velodyne,image,oxts,calib; of odometry image,calib,times,poses; default: all."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print counts and paths as JSON.")
 def datasets_verify(split: str, data: Path | None, dataset: str | None, need: str | None, as_json: bool) -> None:
     """Look for every file of a split: found, missing or truncated; exit 1 unless all are there and whole."""
@@ -146,21 +162,32 @@ def datasets_verify(split: str, data: Path | None, dataset: str | None, need: st
 
 @datasets.command("render")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder; later commands take it as --data.")
-@click.option("--split", "names", multiple=True, metavar="SPLIT", help="Repeatable; default: world_small/test and /train.")
 @click.option(
-    "--size", type=image_size, default="192x640", show_default=True, metavar="HxW", help="Height and width of the images."
+    "--layout", "layouts", multiple=True, type=click.Choice([*LAYOUTS, "all"]), help="Repeatable; default: kitti_raw."
 )
+@click.option("--split", "names", multiple=True, metavar="SPLIT", help="Repeatable; default: all splits of the layout.")
+@click.option("--size", type=image_size, metavar="HxW", help="Height and width of the images; default 192x640, ddad 192x320.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the streets; the same seed gives the same bytes.")
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Threads; default: one for each core.")
 @click.option("--force", is_flag=True, help="Start over where another world is; write beside files that are not ours.")
 def datasets_render(
-    *, out: Path, names: tuple[str, ...], size: tuple[int, int], seed: int, jobs: int | None, force: bool
-) -> None:
-    """Render the synthetic street world, in KITTI's layouts; an interrupted run continues."""
-    from benchmark.splits import resolve_split
-    from datasets_prep.world.make import render_world
+    *, out: Path, layouts: tuple[str, ...], names: tuple[str, ...], size: tuple[int, int] | None, seed: int, jobs: int | None,
+    force: bool,
+) -> None:  # fmt: skip
+    """Render the synthetic street world, in the layouts of KITTI and DDAD; an interrupted run continues.
 
-    wanted = [resolve_split(name) for name in names or ("world_small/test", "world_small/train")]
+    \b
+    kitti_raw       stereo, LiDAR, GPS/IMU, annotated depth, flow, instances
+    kitti_odometry  a longer stereo sequence with its poses
+    ddad            six cameras around the car and a LiDAR, as DGP scenes
+    """
+    from benchmark.splits import resolve_split
+    from datasets_prep.world.make import SPLITS, render_world
+
+    if layouts and names:
+        raise click.UsageError("--layout is that of the splits where --split names them; pass one of the two")
+    chosen = LAYOUTS if "all" in layouts else layouts or LAYOUTS[:1]
+    wanted = [resolve_split(name) for name in names or (name for layout in dict.fromkeys(chosen) for name in SPLITS[layout])]
     made = render_world(out, wanted, size=size, seed=seed, jobs=jobs, force=force)
     click.echo("\n".join([made.summary(), *(f"next: {command}" for command in made.next_steps())]), err=True)
 
@@ -168,11 +195,14 @@ def datasets_render(
 @main.command("predict")
 @click.argument("method")
 @click.option("--split", required=True, metavar="SPLIT", help="The frames: a split, or a file with a list.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npy (order of the split) or .h5 (with ids).")
-@click.option("--data", type=click.Path(path_type=Path), help="ground_plane, sgm: data folder; default: $DEPTHBENCH_DATA.")
 @click.option(
-    "--size", type=image_size, default="192x640", show_default=True, metavar="HxW", help="Height and width of the predictions."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The .npy (order of the split) or .h5 (with ids); stereo_vo: a .txt, or a folder.",
 )
+@click.option("--data", type=click.Path(path_type=Path), help="For what reads images: data folder; default: $DEPTHBENCH_DATA.")
+@click.option("--size", type=image_size, metavar="HxW", help="Height and width of the predicted maps; default 192x640.")
 @click.option("--depth", type=float, help="constant: metres; default 10.")
 @click.option("--clip", type=float, help="ground_plane: largest depth in metres, also above the horizon; default 80.")
 @click.option("--train-gt", type=click.Path(path_type=Path), help="median_map: exported ground truth of a training split.")
@@ -180,7 +210,7 @@ def datasets_render(
 @click.option("--sigma", type=float, help="noisy_truth: standard deviation of the logarithm; default 0.1.")
 @click.option("--seed", type=click.IntRange(0), help="noisy_truth: of the noise; default 0.")
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Threads; default: one for each core.")
-def predict(*, method: str, split: str, out: Path, data: Path | None, size: tuple[int, int], **options: Any) -> None:
+def predict(*, method: str, split: str, out: Path, data: Path | None, **options: Any) -> None:
     """Write what METHOD predicts for a split, with a manifest beside it that `evaluate` reads.
 
     \b
@@ -189,10 +219,19 @@ def predict(*, method: str, split: str, out: Path, data: Path | None, size: tupl
     median_map    per-pixel median of a training split, the prior worth beating
     sgm           OpenCV's semi-global matching of the stereo pair
     noisy_truth   the ground truth with smooth log-normal noise
+    stereo_vo     poses, not depth: visual odometry from the stereo pairs of KITTI odometry
     """
+    given = {name: value for name, value in options.items() if value is not None}
+    if method == "stereo_vo":
+        from baselines.predict_poses import predict_poses
+
+        if given:
+            raise click.UsageError(f"stereo_vo takes --split, --data and --out, not {', '.join(given)}")
+        click.echo(predict_poses(split, data, out).text(), err=True)
+        return
     from baselines.predict import predict
 
-    made = predict(method, split, data, out, size=size, **options)
+    made = predict(method, split, data, out, **given)
     click.echo(made.text(), err=True)
 
 

@@ -2,13 +2,14 @@
 
 A split is data in the package `splits`: <family>/{train,val,test}.csv and index.yaml, which says what each must hold.
 Code reads these files and never edits them; a list that differs from the index is an error. Other lists are read by
-`read_list`.
+`read_list`; those that a data set brings itself by `listed_splits.listed_split`.
 """
 
 from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
@@ -19,7 +20,7 @@ from typing import Literal, NamedTuple
 
 from benchmark.errors import SplitError
 from benchmark.io.files import atomic_write
-from benchmark.split_formats import Frame, dataset_of, export_text, frame_id, parse_frame_id, parse_list
+from benchmark.split_formats import Frame, export_text, frame_id, parse_frame_id, parse_list
 from benchmark.strict_yaml import build, read_yaml
 
 __all__ = [
@@ -30,8 +31,8 @@ __all__ = [
     "Verification",
     "describe_split",
     "export_split",
+    "find_entry",
     "frame_id",
-    "listed_split",
     "load_split",
     "odometry_to_raw",
     "parse_frame_id",
@@ -47,7 +48,8 @@ MAX_LIST_BYTES = 256_000_000
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """What index.yaml says a split holds; sha256 is None where the data set itself brings the list."""
+    """What index.yaml says a split holds; sha256 is None where the data set itself brings the list. `counts` is what `frames`
+    counts: frames, or samples of several cameras."""
 
     dataset: str
     role: str
@@ -57,11 +59,13 @@ class IndexEntry:
     sha256: str | None
     source: str
     note: str = ""
+    counts: str = "frames"
 
 
 @dataclass(frozen=True)
 class Split:
-    """A list of frames of one data set, with the sha256 of its membership (and of its order, where `ordered`)."""
+    """A list of frames of one data set, with the sha256 of its membership (and of its order, where `ordered`). `notes` are
+    what people should know of it, such as scenes that lack a camera."""
 
     name: str
     dataset: str
@@ -70,6 +74,7 @@ class Split:
     frames: tuple[Frame, ...]
     sha256: str
     source: str
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def frame_ids(self) -> tuple[str, ...]:
@@ -118,32 +123,6 @@ def load_split(name: str, *, root: Traversable | None = None) -> Split:
     return split
 
 
-def listed_split(name: str, ids: tuple[str, ...]) -> Split:
-    """A split whose list comes with the data set, from the frame ids of its exported ground truth.
-
-    Raises:
-        SplitError: the name is unknown, the number of frames is not the published one, a frame repeats or is of another
-            data set.
-    """
-    entry = _entry(name, read_index())
-    if len(ids) != entry.frames:
-        raise SplitError(
-            f"{name}: {len(ids)} frames, expected {entry.frames} ({entry.source}); the data set is incomplete where its "
-            "ground truth was exported"
-        )
-    frames = tuple(parse_frame_id(text) for text in ids)
-    # The frames of KITTI depth that were not made anonymous keep the drives of KITTI raw.
-    namings = {entry.dataset, "kitti_raw"} if entry.dataset == "kitti_depth" else {entry.dataset}
-    seen: set[Frame] = set()
-    for text, frame in zip(ids, frames, strict=True):
-        if frame in seen or dataset_of(frame) not in namings:
-            problem = "repeats" if frame in seen else f"is no frame of {entry.dataset}"
-            raise SplitError(f"{name}: {text} {problem}; export the ground truth again with `depthbench export_gt`")
-        seen.add(frame)
-    sha256 = split_sha256(frames, entry.ordered)
-    return Split(name, entry.dataset, entry.role, entry.ordered, frames, sha256, entry.source)
-
-
 def read_list(path: Path) -> Split:
     """Any list of frames in the field's forms (see split_formats), in file order.
 
@@ -175,7 +154,7 @@ def verify_split(name: str, *, root: Traversable | None = None) -> Verification:
     """Whether the split is here and is what the index says; an unknown name raises SplitError."""
     entry = _entry(name, read_index(root))
     if entry.sha256 is None:
-        return Verification(name, "needs data", f"{entry.frames} frames: {entry.source}")
+        return Verification(name, "needs data", f"{entry.frames} {entry.counts}: {entry.source}")
     try:
         split = load_split(name, root=root)
     except SplitError as error:
@@ -185,9 +164,9 @@ def verify_split(name: str, *, root: Traversable | None = None) -> Verification:
 
 def describe_split(text: str) -> list[tuple[str, str]]:
     """What `splits show` prints: (word, value) pairs of a split or list, of the index entry where it needs data."""
-    entry = read_index().get(text)
+    entry = find_entry(text)
     if entry is not None and entry.sha256 is None:
-        return [(field.name, str(getattr(entry, field.name))) for field in fields(entry)]
+        return [("name", text), *((field.name, str(getattr(entry, field.name))) for field in fields(entry))]
     split = resolve_split(text)
     cameras = sorted({frame.camera for frame in split.frames})
     pairs = [
@@ -246,9 +225,17 @@ def _installed() -> Traversable:
     return root
 
 
+def find_entry(name: str, index: dict[str, IndexEntry] | None = None) -> IndexEntry | None:
+    """The index entry of a split, also of a choice of a list that comes with its data set: `ddad/val@CAMERA_01`."""
+    known = read_index() if index is None else index
+    base = known.get(re.split("[@+]", name, maxsplit=1)[0])
+    return known.get(name, base if base is not None and base.sha256 is None else None)
+
+
 def _entry(name: str, index: dict[str, IndexEntry]) -> IndexEntry:
-    if name in index:
-        return index[name]
+    entry = find_entry(name, index)
+    if entry is not None:
+        return entry
     near = difflib.get_close_matches(name, index, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(index)}"
     raise SplitError(f"unknown split {name!r}, and no file of that name; {hint}")

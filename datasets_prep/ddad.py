@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from benchmark.errors import DatasetError
 from benchmark.geometry import inverse
 from benchmark.io.png import SIGNATURE, check_png
-from benchmark.splits import Frame, Split, read_index, read_list, split_sha256
+from benchmark.splits import Frame
 from datasets_prep import dgp
 from datasets_prep.images import JPEG_START, read_image
 
@@ -35,11 +35,13 @@ OBTAIN = "`depthbench datasets show ddad` says where the archive is"
 
 
 class Recording(NamedTuple):
-    """What the depth of a frame is made of: the datums of camera and LiDAR, and the file of their calibration."""
+    """What the depth of a frame is made of: the datums of camera and LiDAR, the file of their calibration, and which sample
+    of the scene they are, from 0."""
 
     image: dgp.Datum
     scan: dgp.Datum
     calibration: Path
+    sample: int
 
     def K(self) -> Matrix:
         """Intrinsics (3, 3) in pixels, rounded to float32 as the package dgp does."""
@@ -84,11 +86,47 @@ def recordings(scene_file: Path) -> Mapping[Frame, Recording]:
     Raises:
         DatasetError: the scene is damaged, a sample has no LiDAR, or an image is not named by its number.
     """
+    return _recordings(scene_file, _state(scene_file))
+
+
+def recording(scenes: Mapping[str, Path], frame: Frame) -> Recording:
+    """What the depth of a frame is made of, out of the scene files by scene.
+
+    Raises:
+        DatasetError: there is no such scene or frame.
+    """
+    path = scenes.get(frame.drive)
+    found = recordings(path).get(frame) if path else None
+    if found is None:
+        where = f"{path} has no such image" if path else f"no scene {frame.drive!r} is in the data set's lists"
+        raise DatasetError(f"{'/'.join(map(str, frame))}: {where}; choose a list of frames that the data set holds")
+    return found
+
+
+def neighbours(scene_file: Path, frame: Frame, offsets: Sequence[int] = (-1, 1)) -> tuple[Frame | None, ...]:
+    """The images of the same camera so many samples before (-1) or after (1) a frame of the scene, in the order of `offsets`.
+
+    None where the scene has begun or ended, or that sample lacks the camera: the next but one is never taken in its place.
+
+    Raises:
+        DatasetError: the scene is damaged or has no such frame.
+    """
+    sample = recording({frame.drive: scene_file}, frame).sample
+    by_sample = _by_sample(scene_file, _state(scene_file))
+    return tuple(by_sample.get((frame.camera, sample + offset)) for offset in offsets)
+
+
+def _state(scene_file: Path) -> tuple[int, int]:
     try:
         stat = scene_file.stat()
     except OSError as error:
         raise DatasetError(f"{scene_file}: cannot be read ({error.strerror or error}); {OBTAIN}") from error
-    return _recordings(scene_file, (stat.st_mtime_ns, stat.st_size))
+    return stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(SCENES_IN_MEMORY)
+def _by_sample(path: Path, state: tuple[int, int]) -> Mapping[tuple[str, int], Frame]:
+    return {(frame.camera, one.sample): frame for frame, one in _recordings(path, state).items()}
 
 
 @lru_cache(SCENES_IN_MEMORY)
@@ -103,7 +141,7 @@ def _recordings(path: Path, _state: tuple[int, int]) -> Mapping[Frame, Recording
             if frame in found:
                 raise DatasetError(f"{where}: the image {image.path} is in an earlier sample as well; fetch the scene again")
             assert scan is not None
-            found[frame] = Recording(image, scan, sample.calibration)
+            found[frame] = Recording(image, scan, sample.calibration, i)
     return found
 
 
@@ -124,42 +162,6 @@ def _frame(scene: str, image: dgp.Datum, where: str) -> Frame:
             "most 18 digits; this is another data set than DDAD"
         )
     return Frame(scene, camera, int(stem))
-
-
-def find_split(root: Path, name: str, cameras: str | None) -> Split:
-    """The frames of `ddad/train`, `ddad/val` or a list file, of all cameras or of those named (`CAMERA_01,CAMERA_05`).
-
-    A choice of cameras is another split, `ddad/val@CAMERA_01`. Scenes may have fewer cameras than others.
-
-    Raises:
-        DatasetError: a camera that no frame has, or a list of another data set.
-    """
-    entry = read_index().get(name)
-    if entry is None and Path(name).is_file():
-        split = read_list(Path(name))
-    elif entry is not None and entry.dataset == "ddad":
-        listed = scene_files(root, entry.role).values()
-        frames = tuple(frame for file in listed for frame in recordings(file))
-        split = Split(name, "ddad", entry.role, True, frames, split_sha256(frames, True), entry.source)
-    else:
-        raise DatasetError(f"{name}: no split of ddad and no file of that name; choose ddad/val, ddad/train or a list file")
-    if split.dataset != "ddad":
-        raise DatasetError(
-            f"{name}: a list of {split.dataset}, its first drive is {split.drives[0]!r}; expected frames of ddad"
-        )
-    return split if cameras is None else _with_cameras(split, cameras)
-
-
-def _with_cameras(split: Split, cameras: str) -> Split:
-    wanted, present = set(cameras.upper().split(",")), {frame.camera for frame in split.frames}
-    if not wanted <= present:
-        raise DatasetError(
-            f"{split.name}: no frame of the camera {', '.join(sorted(wanted - present))}; it has {', '.join(sorted(present))}. "
-            "Choose another --camera"
-        )
-    frames = tuple(frame for frame in split.frames if frame.camera in wanted)
-    name = f"{split.name}@{','.join(sorted(wanted))}"
-    return Split(name, "ddad", split.role, split.ordered, frames, split_sha256(frames, split.ordered), split.source)
 
 
 def project_points(

@@ -25,23 +25,9 @@ class DdadSource:
     depth_kind: str = "camera_z"
     data_scale: float | None = None
 
-    def recording(self, frame: Frame) -> ddad.Recording:
-        """What the depth of a frame is made of.
-
-        Raises:
-            DatasetError: the data set has no such scene or frame.
-        """
-        path = self.scenes.get(frame.drive)
-        found = ddad.recordings(path).get(frame) if path else None
-        if found is None:
-            name = "/".join(map(str, frame))
-            where = f"{path} has no such image" if path else f"no scene {frame.drive!r} is in the data set's lists"
-            raise DatasetError(f"{name}: {where}; choose a list of frames that the data set holds")
-        return found
-
     def files(self, frame: Frame) -> tuple[Path, ...]:
         """The scan of a frame, the scene and calibration files, the ego mask."""
-        one = self.recording(frame)
+        one = ddad.recording(self.scenes, frame)
         assert one.scan.path is not None
         masks = (ddad.ego_mask_path(self.ego_masks, frame.camera),) if self.ego_masks else ()
         return one.scan.path, self.scenes[frame.drive], one.calibration, *masks
@@ -50,16 +36,19 @@ class DdadSource:
         """The ego mask of a frame's camera, held to the frame's size; None without `ego_masks`."""
         if self.ego_masks is None:
             return None
-        return ddad.read_ego_mask(ddad.ego_mask_path(self.ego_masks, frame.camera), self.recording(frame).image.shape or (0, 0))
+        shape = ddad.recording(self.scenes, frame).image.shape or (0, 0)
+        return ddad.read_ego_mask(ddad.ego_mask_path(self.ego_masks, frame.camera), shape)
 
     def part(self, frames: Sequence[Frame]) -> Part:
         """Project the scans of consecutive frames; cameras of one sample share a scan, which is read once."""
         shapes, intrinsics, counts, columns, depths = [], [], [], [], []
         scan, points = None, np.empty((0, 3))
         for frame in frames:
-            one = self.recording(frame)
+            one = ddad.recording(self.scenes, frame)
             if one.scan.path != scan:
                 scan, points = one.scan.path, dgp.read_points(one.scan)
+                if not np.isfinite(points).any():
+                    raise DatasetError(f"{scan}: data: {len(points)} points, none of them finite; fetch the scene again")
             ddad.check_image(one.image)
             shape, K = one.image.shape or (0, 0), one.K()
             pixel, depth = ddad.project_points(points, one.T_camera_lidar(), K, shape=shape, rule=self.rule)

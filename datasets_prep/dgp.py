@@ -10,7 +10,7 @@ Annotations are never opened.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -262,6 +262,8 @@ def _pose(pose: Mapping[str, Any], where: str) -> Pose:
 
 def _sample(sample: Mapping[str, Any], datums: Mapping[str, Datum], path: Path, where: str) -> Sample:
     by_sensor: dict[str, Datum] = {}
+    if not items(sample, "datum_keys", where):
+        raise DatasetError(f"{where}: datum_keys: the sample has none, expected its images and its scan. Fetch the scene again")
     for key in dict.fromkeys(texts(sample, "datum_keys", where)):
         if key not in datums:
             raise DatasetError(f"{where}: datum_keys: {key!r} is the key of no datum in `data`; fetch the scene again")
@@ -274,8 +276,3 @@ def _sample(sample: Mapping[str, Any], datums: Mapping[str, Datum], path: Path, 
         raise DatasetError(f"{where}: calibration_key: {calibration[:120]!r} is no name of a file; fetch the scene again")
     ordered = {datum.sensor: datum for _, datum in sorted(by_sensor.items())}
     return Sample(ordered, path.parent / "calibration" / f"{calibration}.json")
-
-
-def windows(samples: Sequence[Sample], *, back: int, forward: int) -> list[tuple[Sample, ...]]:
-    """Each sample that has its whole context, with `back` samples before and `forward` after it, in order of time."""
-    return [tuple(samples[i - back : i + forward + 1]) for i in range(back, len(samples) - forward)]

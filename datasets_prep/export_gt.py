@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -19,19 +19,21 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from benchmark.errors import DatasetError, GroundTruthError, OptionError
+from benchmark.io.files import sweep_abandoned
 from benchmark.io.ground_truth import Header, Part
 from benchmark.io.ground_truth_hdf5 import read_hdf5, write_hdf5
 from benchmark.splits import Split
 from datasets_prep import shards
 from datasets_prep.ddad_source import declare
 from datasets_prep.field_npz import write_field_npz
-from datasets_prep.progress import Progress
+from datasets_prep.progress import Progress, say
 from datasets_prep.roots import data_root
 from datasets_prep.sources import DEFAULT_SPLITS, Source, find_split, open_source
 
 
 class Export(NamedTuple):
-    """What an export made, of what size and in what time; `resumed` frames were left by an interrupted run."""
+    """What an export made, of what size and in what time; `resumed` frames were left by an interrupted run, and `notes` say
+    which images the data set or the options left out."""
 
     out: Path
     split: str
@@ -41,6 +43,7 @@ class Export(NamedTuple):
     seconds: float
     resumed: int
     without_intrinsics: int
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line for people."""
@@ -68,6 +71,7 @@ def export_gt(
     collision: str = "reference",
     depth_rule: str | None = None,
     ego_masks: Path | None = None,
+    context: Sequence[int] = (),
     quiet: bool = False,
 ) -> Export:
     """Write the ground truth of a split.
@@ -85,6 +89,7 @@ def export_gt(
         collision: see `lidar.project_scan`.
         depth_rule: DDAD's `last_point` (None) or `nearest_point`, see `ddad.project_points`.
         ego_masks: DDAD's folder of masks (`CAMERA_01.png` or `01.png`); without it, points on the car itself stay depth.
+        context: of DDAD, only frames that have these neighbours, in samples of the same camera, such as (-1, 1).
         quiet: no progress on stderr.
 
     Raises:
@@ -96,20 +101,23 @@ def export_gt(
     started = time.perf_counter()
     if dataset not in DEFAULT_SPLITS:
         raise DatasetError(f"no ground truth is exported from {dataset!r}; known: {', '.join(DEFAULT_SPLITS)}")
-    if dataset != "ddad" and (depth_rule or ego_masks):
-        raise OptionError(f"--depth-rule and --ego-masks are about ddad; {dataset} has neither: leave them out")
+    if dataset != "ddad" and (depth_rule or ego_masks or context):
+        raise OptionError(f"--depth-rule, --ego-masks and --context are about ddad; {dataset} has none: leave them out")
     _check_outputs(out, npz)
     # PackNet's maps lie in a tree of KITTI raw.
     root = data_root("kitti_raw" if dataset == "packnet_kitti" else dataset, data)
-    frames = find_split(dataset, root, split, camera)
+    frames = find_split(dataset, root, split, camera, context=context)
     rule = depth_rule or "last_point"
     frames = declare(frames, rule=rule, ego_masks=ego_masks)
+    for note in () if quiet else frames.notes:
+        say(f"export_gt: {note}")
     source = open_source(
         dataset, root, frames, depth=depth, collision=collision, depth_rule=rule, ego_masks=ego_masks
     )  # fmt: skip
     folder = shards.parts_folder(out)
     pieces = shards.plan(folder, source, frames.frames)
     shards.open_folder(folder, pieces)
+    sweep_abandoned(out.parent, of=f"{out.name}.")  # the file grows beside its place, and a killed export leaves it there
     tally = _Tally()
     with contextlib.closing(_parts(source, pieces, jobs or -1, tally, quiet=quiet)) as parts:
         _write(out, _header(dataset, frames, source), parts, folder)
@@ -120,6 +128,7 @@ def export_gt(
     return Export(
         out=out, split=frames.name, frames=len(frames.frames), points=tally.points, bytes=out.stat().st_size,
         seconds=time.perf_counter() - started, resumed=tally.resumed, without_intrinsics=tally.without_intrinsics,
+        notes=frames.notes,
     )  # fmt: skip
 
 

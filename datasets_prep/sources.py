@@ -18,7 +18,7 @@ import numpy as np
 from benchmark.errors import DatasetError
 from benchmark.io.ground_truth import PNG_SCALE, Part, sparsify
 from benchmark.splits import Frame, Split, resolve_split, split_sha256
-from datasets_prep import ddad, kitti_depth, kitti_raw, packnet_maps
+from datasets_prep import ddad, ddad_splits, kitti_depth, kitti_raw, packnet_maps
 from datasets_prep.ddad_source import DdadSource
 
 SHOWN = 5  # missing files and drives that an error names before it counts the rest
@@ -127,7 +127,7 @@ def _with_calibration(depth: Path, root: Path, frame: Frame) -> tuple[Path, ...]
 Source = RawSource | AnnotatedSource | PacknetSource | SelectionSource | DdadSource
 
 
-def find_split(dataset: str, root: Path, split: str | None, camera: str | None) -> Split:
+def find_split(dataset: str, root: Path, split: str | None, camera: str | None, *, context: Sequence[int] = ()) -> Split:
     """The frames to export: a split's name, a list file, or the devkit's cropped selection.
 
     Args:
@@ -136,13 +136,14 @@ def find_split(dataset: str, root: Path, split: str | None, camera: str | None) 
         split: None is the field's test split of the data set.
         camera: takes the place of every frame's camera, such as `image_03`; of DDAD, the cameras to export, such as
             `CAMERA_01`. The split is then another one.
+        context: of DDAD, neighbours that every frame must have, in samples.
 
     Raises:
         DatasetError: the frames are of another data set, or repeat once the camera is replaced.
     """
     name = split or DEFAULT_SPLITS[dataset]
     if dataset == "ddad":
-        return ddad.find_split(root, name, camera)
+        return ddad_splits.find_split(root, name, camera, context=context)
     listed = dataset == "kitti_depth" and name == SELECTION
     found = _selection_split(root) if listed else resolve_split(name)
     if camera is not None:
@@ -233,7 +234,7 @@ def _ddad_source(root: Path, split: Split, rule: str, ego_masks: Path | None) ->
     # A camera without calibration or mask is said now, not after half of the scans.
     seen: set[tuple[Path, str]] = set()
     for frame in split.frames:
-        one = source.recording(frame)
+        one = ddad.recording(source.scenes, frame)
         if (one.calibration, frame.camera) not in seen:
             seen.add((one.calibration, frame.camera))
             one.K()
@@ -248,11 +249,12 @@ def require_files(split: Split, path_of: Callable[[Frame], Path], *, what: str, 
         return
     drives = Counter(frame.drive for frame in missing)
     counts = [f"{drive} {count}" for drive, count in drives.most_common(SHOWN)]
-    names = [str(path_of(frame).relative_to(root)) for frame in missing[:SHOWN]]
+    paths = list(dict.fromkeys(path_of(frame) for frame in missing))  # cameras share a scan
+    names = [str(path.relative_to(root)) for path in paths[:SHOWN]]
     raise DatasetError(
         f"{root}: {len(missing)} of the {len(split.frames)} frames of {split.name} have no {what}. Missing by drive: "
-        f"{_listed(counts, len(drives), 'drives')}. First: {_listed(names, len(missing), 'files')}. Nothing was "
-        f"exported; {_where_to_get(dataset, root, split)}"
+        f"{_listed(counts, len(drives), 'drives')}. First: {_listed(names, len(paths), 'files')}. Nothing was "
+        f"written; {_where_to_get(dataset, root, split)}"
     )
 
 

@@ -146,7 +146,7 @@ def test_counts_equal_the_definition(mine: list[Frame], test: list[Frame], k: in
 def test_every_list_meets_every_test_split() -> None:
     names = [one.name for one in all_test_splits()]
     assert names == ["kitti_eigen/test", "kitti_eigen_benchmark/test", "kitti_benchmark/test", "kitti_odom_09/test",
-                     "kitti_odom_10/test", "world_small/test"]  # fmt: skip
+                     "kitti_odom_10/test", "world_small/test", "world_odometry/test"]  # fmt: skip
     rows = overlap(open_lists(["kitti_eigen/test", "kitti_odom/val"]), all_test_splits())
     assert [(row.list_name, row.test_name) for row in rows] == [
         (mine, test) for mine in ("kitti_eigen/test", "kitti_odom/val") for test in names

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,18 @@ import dgp_scene
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from command import Run
 from dgp_scene import CALIBRATION, CAMERAS, SHAPE, STEM, write_dataset, write_image, write_json, write_scan
 
+import benchmark
 from benchmark.cli import main
 from benchmark.errors import DatasetError, InputError, OptionError
 from benchmark.io.ground_truth_hdf5 import read_hdf5
-from benchmark.splits import Frame, split_sha256
-from datasets_prep import ddad, dgp
+from benchmark.splits import Frame, read_index, split_sha256
+from datasets_prep import ddad, ddad_splits, dgp
 from datasets_prep.export_gt import export_gt
 
+PROTOCOLS = Path(benchmark.__file__).parent / "protocols"
 FIRST = Frame("000150", "CAMERA_01", STEM)
 
 
@@ -98,34 +103,34 @@ def test_the_rules_differ_in_truncation_and_in_the_point_that_stays() -> None:
 
 
 def test_frames_and_splits(root: Path) -> None:
-    split = ddad.find_split(root, "ddad/val", None)
+    split = ddad_splits.find_split(root, "ddad/val", None)
     assert len(split.frames) == 7
     assert split.frame_ids[0] == f"000150/CAMERA_01/{STEM}"
     assert [frame.camera for frame in split.frames[:3]] == ["CAMERA_01", "CAMERA_05", "CAMERA_01"]
     assert split.drives == ("000150", "000151")
     assert (split.name, split.dataset, split.role) == ("ddad/val", "ddad", "val")
-    assert ddad.find_split(root, "ddad/train", None).drives == ("000000",)
-    one = ddad.find_split(root, "ddad/val", "CAMERA_05")
+    assert ddad_splits.find_split(root, "ddad/train", None).drives == ("000000",)
+    one = ddad_splits.find_split(root, "ddad/val", "CAMERA_05")
     assert (one.name, len(one.frames), one.drives) == ("ddad/val@CAMERA_05", 3, ("000150",))
     assert one.sha256 == split_sha256(one.frames, True)
-    assert ddad.find_split(root, "ddad/val", "camera_05,CAMERA_01").frames == split.frames
+    assert ddad_splits.find_split(root, "ddad/val", "camera_05,CAMERA_01").frames == split.frames
     listed = root / "list.txt"
     listed.write_text(f"000000/rgb/CAMERA_05/{STEM}.png\n000151/rgb/CAMERA_01/{STEM}.png\n")
-    assert [frame.drive for frame in ddad.find_split(root, str(listed), None).frames] == ["000000", "000151"]
+    assert [frame.drive for frame in ddad_splits.find_split(root, str(listed), None).frames] == ["000000", "000151"]
 
 
 def test_split_requests_that_make_no_sense(root: Path, tmp_path: Path) -> None:
     (tmp_path / "kitti.txt").write_text("2011_09_26_drive_0002_sync/image_02/0000000069\n")
     for name, cameras, message in (
         ("ddad/val", "CAMERA_09", "ddad/val: no frame of the camera CAMERA_09; it has CAMERA_01, CAMERA_05"),
-        ("kitti_eigen/test", None, "kitti_eigen/test: no split of ddad"),
+        ("kitti_eigen/test", None, "kitti_eigen/test: a list of kitti_raw, its first drive is '2011_09_26_drive_0002_sync'"),
         ("ddad/vall", None, "ddad/vall: no split of ddad and no file"),
         (str(tmp_path / "kitti.txt"), None, "a list of kitti_raw"),
     ):
         with pytest.raises(DatasetError, match=message):
-            ddad.find_split(root, name, cameras)
+            ddad_splits.find_split(root, name, cameras)
     (root / "ddad.json").rename(root / "scene_dataset_v1.0.json")
-    assert len(ddad.find_split(root, "ddad/val", None).frames) == 7
+    assert len(ddad_splits.find_split(root, "ddad/val", None).frames) == 7
     (root / "scene_dataset_v2.json").write_text("{}")
     with pytest.raises(
         DatasetError, match=r"expected ddad\.json, or one .*; found scene_dataset_v1\.0\.json, scene_dataset_v2"
@@ -133,10 +138,61 @@ def test_split_requests_that_make_no_sense(root: Path, tmp_path: Path) -> None:
         ddad.scene_list(root)
     write_json(root / "ddad.json", {"scene_splits": {"0": {"filenames": ["000000/s.json"]}}})
     with pytest.raises(DatasetError, match="lists no scene of val; it has train"):
-        ddad.find_split(root, "ddad/val", None)
+        ddad_splits.find_split(root, "ddad/val", None)
     write_json(root / "ddad.json", {"scene_splits": {"1": {"filenames": ["a/s.json", "a/t.json"]}}})
     with pytest.raises(DatasetError, match=r"a/t\.json: expected <scene>/scene_<sha1>\.json, "):
-        ddad.find_split(root, "ddad/val", None)
+        ddad_splits.find_split(root, "ddad/val", None)
+
+
+def test_scenes_that_lack_a_camera_are_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    note = "1 of 2 scenes have fewer cameras, 1 images in all are not there: CAMERA_05 in 1 of the 1 samples of 000151"
+    made = export_gt("ddad", root, "ddad/val@CAMERA_05", tmp_path / "gt.h5")
+    assert (made.split, made.frames, made.notes) == ("ddad/val@CAMERA_05", 3, (note,))
+    assert f"export_gt: {note}\n" in capsys.readouterr().err
+    assert ddad_splits.find_split(root, "ddad/val", None).notes == (note,)
+    for name, cameras in (("ddad/val", "CAMERA_01"), ("ddad/train", None)):
+        assert ddad_splits.find_split(root, name, cameras).notes == ()
+    edit(scene_path(root), samples__1__datum_keys=["CAMERA_01-1", "LIDAR-1"])
+    (found,) = ddad_splits.find_split(root, "ddad/val", "CAMERA_05").notes
+    assert "2 of 2 scenes have fewer cameras, 2 images" in found
+    assert "CAMERA_05 in 1 of the 3 samples of 000150" in found
+    with pytest.raises(OptionError, match="--split ddad/val@CAMERA_05 --camera CAMERA_01: the cameras are named twice"):
+        ddad_splits.find_split(root, "ddad/val@CAMERA_05", "CAMERA_01")
+
+
+def test_neighbours_are_of_the_same_camera_with_holes_at_the_ends(root: Path) -> None:
+    first, second, third = (FIRST._replace(camera="CAMERA_05", number=STEM + 1000000 * i) for i in range(3))
+    path = scene_path(root)
+    assert ddad.neighbours(path, second) == (first, third)
+    assert ddad.neighbours(path, first) == (None, second)
+    assert ddad.neighbours(path, third, (1, 0, -2)) == (None, third, first)
+    edit(path, samples__1__datum_keys=["CAMERA_01-1", "LIDAR-1"])
+    assert ddad.neighbours(path, first) == (None, None)  # never the next but one
+    assert ddad.neighbours(path, FIRST) == (None, FIRST._replace(number=STEM + 1000000))
+    with pytest.raises(DatasetError, match=r"000150/CAMERA_05/7: .*scene_0+\.json has no such image"):
+        ddad.neighbours(path, FIRST._replace(camera="CAMERA_05", number=7))
+
+
+def test_context_keeps_frames_that_have_their_neighbours(root: Path, tmp_path: Path) -> None:
+    made = export(root, tmp_path / "gt.h5", camera="CAMERA_01", context=(-1, 1))
+    assert (made.split, made.frames) == ("ddad/val@CAMERA_01+context-1,1", 1)
+    assert made.notes == ("3 of 4 images are left out, because they lack a neighbour of --context -1,1",)
+    truth = read_hdf5(tmp_path / "gt.h5")
+    assert truth.header.frame_id == (f"000150/CAMERA_01/{STEM + 1000000}",)
+    split = ddad_splits.find_split(root, "ddad/val", None, context=(1, 0, 1))
+    assert (split.name, len(split.frames)) == ("ddad/val+context1", 4)
+    (tmp_path / "list.txt").write_text(f"000150/CAMERA_05/{STEM}\n000150/CAMERA_05/{STEM + 1000000}\n")
+    assert len(ddad_splits.find_split(root, str(tmp_path / "list.txt"), context=(-1,)).frames) == 1
+    with pytest.raises(
+        DatasetError, match="ddad/val: none of its 7 images has all the neighbours -5; choose another --context"
+    ):
+        ddad_splits.find_split(root, "ddad/val", context=(-5,))
+    for wrong in ((0,), (-1, 101)):
+        with pytest.raises(OptionError, match="expected offsets in samples, not 0 and at most 100, such as -1,1"):
+            ddad_splits.find_split(root, "ddad/val", context=wrong)
+    (tmp_path / "list.txt").write_text("000199/CAMERA_05/7\n")
+    with pytest.raises(DatasetError, match="000199/CAMERA_05/7: no scene '000199' is in the data set's lists"):
+        ddad_splits.find_split(root, str(tmp_path / "list.txt"), context=(-1,))
 
 
 @pytest.mark.parametrize("rule", [None, "nearest_point"])
@@ -145,9 +201,9 @@ def test_export_holds_every_map(root: Path, tmp_path: Path, rule: str | None) ->
     truth = read_hdf5(tmp_path / "gt.h5")
     assert (truth.header.dataset, truth.header.depth_kind, truth.header.data_scale) == ("ddad", "camera_z", None)
     assert truth.header.split == ("ddad/val+nearest_point" if rule else "ddad/val")
-    assert truth.header.frame_id == ddad.find_split(root, "ddad/val", None).frame_ids
+    assert truth.header.frame_id == ddad_splits.find_split(root, "ddad/val", None).frame_ids
     assert (made.frames, made.points, made.without_intrinsics) == (7, len(truth.data), 0)
-    for i, frame in enumerate(ddad.find_split(root, "ddad/val", None).frames):
+    for i, frame in enumerate(ddad_splits.find_split(root, "ddad/val", None).frames):
         one = ddad.recordings(scene_path(root, frame.drive))[frame]
         scan = dgp_scene.points((frame.number - STEM) // 1000000)
         assert np.array_equal(truth.dense(i), restated(scan, one.T_camera_lidar(), one.K(), rule or "last_point"))
@@ -165,13 +221,13 @@ def test_bytes_depend_neither_on_threads_nor_on_the_images(root: Path, tmp_path:
 
 def test_another_rule_takes_no_piece_of_an_interrupted_export(root: Path, tmp_path: Path) -> None:
     export(root, tmp_path / "near.h5", depth_rule="nearest_point")
-    frames = ddad.find_split(root, "ddad/val", None).frames
+    frames = ddad_splits.find_split(root, "ddad/val", None).frames
     from datasets_prep import shards
     from datasets_prep.sources import open_source
 
     names = set()
     for rule in ddad.DEPTH_RULES:
-        split = ddad.find_split(root, "ddad/val", None)
+        split = ddad_splits.find_split(root, "ddad/val", None)
         source = open_source("ddad", root, split, depth=None, collision="reference", depth_rule=rule)
         names |= {piece.path.name for piece in shards.plan(tmp_path, source, frames)}
     assert len(names) == 2
@@ -242,7 +298,10 @@ def calibration_file(root: Path) -> Path:
 
 
 DAMAGE = {
-    "no scan": (lambda root: lidar_file(root).unlink(), "2 of the 7 frames of ddad/val have no LiDAR scan"),
+    "no scan": (
+        lambda root: lidar_file(root).unlink(),
+        r"2 of the 7 frames of ddad/val have no LiDAR scan\. .*First: [^ ]+\.npz\. Nothing was written; `depthbench datasets",
+    ),
     "no scene file": (lambda root: scene_path(root).unlink(), r"scene_0+\.json: cannot be read \(No such file"),
     "no calibration": (lambda root: calibration_file(root).unlink(), r"ca11b\.json: no such file"),
     "camera not calibrated": (
@@ -256,6 +315,14 @@ DAMAGE = {
     "npz cut short": (
         lambda root: lidar_file(root).write_bytes(lidar_file(root).read_bytes()[:-9]),
         r"\.npz: cannot be read as \.npz",
+    ),
+    "npz without a point": (
+        lambda root: write_scan(lidar_file(root), data=np.full((3, 4), np.nan)),
+        r"\.npz: data: 3 points, none of them finite",
+    ),
+    "empty sample": (
+        lambda root: edit(scene_path(root), samples__0__datum_keys=[]),
+        r"samples\[0\]: datum_keys: the sample has none, expected its images and its scan",
     ),
     "no LiDAR in a sample": (
         lambda root: edit(scene_path(root), samples__1__datum_keys=["CAMERA_01-1"]),
@@ -297,10 +364,33 @@ def test_a_frame_that_the_data_set_lacks(root: Path, tmp_path: Path) -> None:
 
 def test_options_of_ddad_with_another_data_set(root: Path, tmp_path: Path) -> None:
     for options in ({"depth_rule": "last_point"}, {"ego_masks": tmp_path}):
-        with pytest.raises(OptionError, match="--depth-rule and --ego-masks are about ddad; kitti_raw has neither"):
+        with pytest.raises(OptionError, match="--depth-rule, --ego-masks and --context are about ddad; kitti_raw has none"):
             export_gt("kitti_raw", root, None, tmp_path / "gt.h5", **options)
     with pytest.raises(DatasetError, match="ddad has no depth 'lidar_forward_x'; known: camera_z"):
         export(root, tmp_path / "gt.h5", depth="lidar_forward_x")
+
+
+def test_six_cameras_are_scored_by_samples(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """The miniature takes the place of the published 3,950 samples."""
+    index = {**read_index(), "ddad/val": replace(read_index()["ddad/val"], frames=4, drives=2)}
+    monkeypatch.setattr("benchmark.splits.read_index", lambda root=None: dict(index))
+    export(root, tmp_path / "all.h5")
+    export(root, tmp_path / "one.h5", camera="CAMERA_05")
+    text = (PROTOCOLS / "packnet_kitti_camera_z.yaml").read_text()
+    for name, split in (("whole", "ddad/val"), ("right", "ddad/val@CAMERA_05"), ("front", "ddad/val@CAMERA_01")):
+        changed = text.replace("packnet_kitti_camera_z", name).replace("dataset: kitti_raw", "dataset: ddad")
+        changed = re.sub(r"(?m)^split: .*", f"split: {split}", re.sub(r"(?m)^crop: .*", "crop: none", changed))
+        (tmp_path / f"{name}.yaml").write_text(changed)
+        n = {"whole": 7, "right": 3, "front": 4}[name]
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).uniform(5, 50, (n, *SHAPE)).astype(np.float32))
+        words = ("evaluate", tmp_path / f"{name}.npy", "--kind", "depth", "--protocol", tmp_path / f"{name}.yaml", "--json")
+        done = run(*words, "--gt", tmp_path / "all.h5")
+        assert done.code == 0, done.err
+        record = json.loads(done.out)[0]
+        assert (record["n_images"], record["inputs"]["pred_split"]) == (n, split)
+        assert any("1 of 2 scenes have fewer cameras" in warning for warning in record["warnings"]) == (name != "front")
+    done = run(*words, "--gt", tmp_path / "one.h5")
+    assert (done.code, "exported as ddad/val@CAMERA_05, expected ddad/val@CAMERA_01" in done.err) == (1, True)
 
 
 def test_command(root: Path, tmp_path: Path) -> None:
@@ -308,6 +398,16 @@ def test_command(root: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [*words, "--camera", "CAMERA_05", "--depth-rule", "nearest_point"])
     assert (result.exit_code, result.stdout) == (0, "")
     assert "1 frames of ddad/train@CAMERA_05+nearest_point" in result.stderr
+    for words, code, said in (
+        (["--split", "ddad/val", "--context", "-1,1"], 0, "2 frames of ddad/val+context-1,1"),
+        (["--context", "a"], 2, "a: expected offsets such as -1,1"),
+        (["--context", "0"], 1, "not 0 and at most 100"),
+    ):
+        result = CliRunner().invoke(
+            main, ["export_gt", "--dataset", "ddad", "--data", str(root), "--out", str(tmp_path / "c.h5"), *words]
+        )
+        assert result.exit_code == code
+        assert said in result.stderr + str(result.exception)
 
 
 @pytest.mark.golden
@@ -350,3 +450,16 @@ def test_real_ego_masks_and_points(real_data: Path, tmp_path: Path) -> None:
     assert [len(one) for one in points] == [sample["lidar"]["n_points"] for sample in samples] == [47230, 49469, 48620]
     export(root, tmp_path / "gt.h5", ego_masks=masks, camera="CAMERA_01")
     assert read_hdf5(tmp_path / "gt.h5").indptr[-1] == 5157 + 5557 + 5268  # this mask hides nothing
+
+
+@pytest.mark.golden
+def test_real_context_has_one_centre_sample(real_data: Path) -> None:
+    samples = json.loads((real_data / "golden.json").read_text())["dgp"]["results"]["scene_02"]["samples"]
+    root = real_data / "ddad_like"
+    split = ddad_splits.find_split(root, "ddad/val", context=(-1, 1))
+    assert [frame.camera for frame in split.frames] == ["CAMERA_01", *(f"CAMERA_0{i}" for i in range(5, 10))]
+    for frame in split.frames:
+        named = [sample["cameras"][frame.camera]["file"] for sample in samples]
+        around = ddad.neighbours(ddad.scene_files(root)["scene_02"], frame)
+        assert [Path(file).stem for file in named] == [str(one.number) for one in (around[0], frame, around[1]) if one]
+    assert split.notes == ("12 of 18 images are left out, because they lack a neighbour of --context -1,1",)

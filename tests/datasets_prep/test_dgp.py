@@ -274,10 +274,3 @@ def test_damaged_point_clouds(tmp_path: Path) -> None:
             dgp.read_points(scan(path))
     with pytest.raises(DatasetError, match="expected a point cloud in a file ending in"):
         dgp.read_points(scan(tmp_path / "a.ply"))
-
-
-def test_context_windows(tmp_path: Path) -> None:
-    samples = read(tmp_path, dgp_scene.scene()).samples
-    assert dgp.windows(samples, back=1, forward=1) == [samples]
-    assert dgp.windows(samples, back=0, forward=0) == [(one,) for one in samples]
-    assert dgp.windows(samples, back=2, forward=1) == []

@@ -304,12 +304,22 @@ def test_a_full_disk_at_the_end_says_that_the_pieces_are_kept(raw_tree, tmp_path
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("benchmark.io.ground_truth_hdf5.atomic_write", full)
+        patch.setattr("benchmark.io.files._sync", full)
         with pytest.raises(
             GroundTruthError, match=r"no half-written file was left\. The finished pieces are kept in .*\.parts"
         ):
             export(raw_tree, tmp_path / "gt.h5")
     assert export(raw_tree, tmp_path / "gt.h5").resumed == 39
+
+
+def test_what_a_killed_export_left_is_swept(raw_tree, tmp_path):
+    names = [f".gt.h5.{'0' * 16}.tmp", f".gt.h5.{'1' * 16}.tmp", f".gt.h5x.{'0' * 16}.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+    for name in (names[0], names[2]):
+        os.utime(tmp_path / name, (0, 0))
+    export(raw_tree, tmp_path / "gt.h5")
+    assert {path.name for path in tmp_path.iterdir()} == {"gt.h5", *names[1:]}
 
 
 def test_commands_in_errors_quote_the_paths(raw_tree, tmp_path):
