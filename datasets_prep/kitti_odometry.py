@@ -22,6 +22,12 @@ Matrix = npt.NDArray[np.float64]
 
 CAMERAS = ("image_0", "image_1", "image_2", "image_3")
 SEQUENCE = re.compile(r"[0-9]{2}")
+# Frames of the sequences with published poses, as many as lines in their times.txt and poses.
+FRAMES = dict(
+    zip((f"{i:02d}" for i in range(11)), (4541, 1101, 4661, 801, 271, 2761, 1101, 1101, 4071, 1591, 1201), strict=True)
+)
+LAST = 21
+WITHOUT_POSES = tuple(f"{i}" for i in range(11, LAST + 1))
 PROJECTIONS = {camera: f"P{camera[-1]}" for camera in CAMERAS}
 
 

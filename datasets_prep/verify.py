@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.errors import DatasetError
 from benchmark.splits import Frame, Split
-from datasets_prep import kitti_depth, kitti_raw
+from datasets_prep import kitti_depth, kitti_raw, verify_odometry
 from datasets_prep.archives import WITHDRAWN, archive_of, calibration_archive, raw_drives, raw_frames
 from datasets_prep.images import jpeg_ends
 from datasets_prep.scan_end import TAIL_POINTS, end_elevation
@@ -25,7 +25,11 @@ PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 # The recorder lost the scans 177 to 180.
 NO_SCANS = tuple(f"2011_09_26/2011_09_26_drive_0009_sync/velodyne_points/data/{number:010d}" for number in range(177, 181))
 CALIBRATIONS = ("cam_to_cam", "velo_to_cam", "imu_to_velo")
-KINDS = {"kitti_raw": ("velodyne", "image", "oxts", "calib"), "kitti_depth": ("depth",)}
+KINDS = {
+    "kitti_raw": ("velodyne", "image", "oxts", "calib"),
+    "kitti_depth": ("depth",),
+    "kitti_odometry": ("image", "calib", "times", "poses"),
+}
 
 
 @dataclass
@@ -72,8 +76,9 @@ def verify(split: Split, root: Path, *, dataset: str | None = None, need: Sequen
     """Look for every file of a split below the root of `dataset` (default: its own): calibration by date, then drives.
 
     Truncated is what cannot be whole: a scan whose size is no multiple of 16 or zero or that ends before its lowest
-    beam, a PNG without its end chunk, a JPG without its end marker, an empty text. `need` is a choice of KINDS[dataset]
-    (default: all). Odometry splits are looked for among the raw drives they were cut from when `dataset` is kitti_raw.
+    beam, a PNG without its end chunk, a JPG without its end marker, an empty text, times or poses of a published sequence
+    with another number of lines. `need` is a choice of KINDS[dataset] (default: all). Odometry splits are looked for among
+    the raw drives they were cut from when `dataset` is kitti_raw.
 
     Raises:
         DatasetError: a data set or kind that cannot be verified, or a file that cannot be read.
@@ -87,6 +92,13 @@ def verify(split: Split, root: Path, *, dataset: str | None = None, need: Sequen
     if unknown or not kinds:
         what = f"no files of kind {unknown[0]!r}" if unknown else "nothing to look for: --need is empty"
         raise DatasetError(f"{dataset} has {what}; known: {', '.join(KINDS[dataset])}.")
+    if dataset == "kitti_odometry":
+        if split.dataset != dataset:
+            raise DatasetError(
+                f"{split.name}: frames of {split.dataset}, expected sequences of KITTI odometry; leave --dataset out, or "
+                "choose a split such as kitti_odom_09/test"
+            )
+        return [_sequence_report(root, sequence, split.frames, kinds) for sequence in sorted(split.drives)]
     return verify_frames(raw_frames(split), root, dataset=dataset, kinds=kinds)
 
 
@@ -102,6 +114,18 @@ def verify_frames(frames: Iterable[Frame], root: Path, *, dataset: str, kinds: S
         counts = {kind: _count(root, (PATHS[kind](root, frame) for frame in own)) for kind in per_frame}
         reports.append(Report(drive, len(own), archive.name if archive else None, counts))
     return reports
+
+
+def _sequence_report(root: Path, sequence: str, frames: Sequence[Frame], kinds: Sequence[str]) -> Report:
+    own = [frame for frame in frames if frame.drive == sequence]
+    files = verify_odometry.files(root, sequence, own)
+    counts = {kind: _count(root, files[kind]) for kind in kinds}
+    for kind in {"times", "poses"} & set(kinds):
+        path, count = files[kind], counts[kind]
+        if count.found and verify_odometry.cut_short(path[0], sequence):
+            counts[kind] = Count(truncated=[path[0].relative_to(root).as_posix()])
+    lacking = [kind for kind, count in counts.items() if count.missing or count.truncated]
+    return Report(sequence, len(own), verify_odometry.archive_of(sequence, lacking), counts)
 
 
 def complete(reports: Sequence[Report]) -> bool:
@@ -128,11 +152,14 @@ def shortfall(reports: Sequence[Report], split: str, root: Path) -> DatasetError
     missing = [path for report in reports for path in report.missing]
     truncated = [path for report in reports for path in report.truncated]
     first = (truncated + missing)[0]
-    archives = {report.archive for report in reports if report.archive and (report.missing or report.truncated)}
+    lacking = [report.archive for report in reports if report.archive and (report.missing or report.truncated)]
+    archives = {name for names in lacking for name in names.split(", ")}
     known = "kitti_depth" if any("depth" in report.counts for report in reports) else "kitti_raw"
     command = shlex.join(["depthbench", "datasets", "download", known, "--for", split, "--data", str(root)])
     holders = ", ".join(sorted(archives)[:2]) + ", ..." * (len(archives) > 2)
     advice = f"`{command}` fetches what holds them ({holders})."
+    if archives & {*verify_odometry.ARCHIVES.values()}:  # given after a registration alone
+        advice = f"They are in {', '.join(sorted(archives))}; `depthbench datasets show kitti_odometry` says where to get it."
     notes = [note for note in (advice if archives else "", known_gap(missing)) if note]
     return DatasetError(
         f"{root}: {len(missing)} files of {split} are missing and {len(truncated)} truncated, such as {first}. "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.errors import PredictionError
-from benchmark.splits import read_index
+from benchmark.splits import find_entry
 from benchmark.strict_yaml import build, read_yaml
 
 
@@ -33,7 +33,7 @@ def read_manifest(path: Path) -> Manifest:
     declared = build(Manifest, read_yaml(path, PredictionError), source=str(path), error=PredictionError)
     target = _inside(path, "predictions", str(declared.predictions))
     split = declared.split
-    if split is not None and split not in read_index():
+    if split is not None and find_entry(split) is None:
         # Not a name of ours, so a list beside the manifest and nowhere else.
         split = str(_inside(path, "split", split))
         if not Path(split).is_file():

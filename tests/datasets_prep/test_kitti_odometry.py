@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import DatasetError, TrajectoryError
-from benchmark.splits import Frame
+from benchmark.splits import Frame, load_split
 from datasets_prep import kitti_odometry
 
 P0 = "7.0e+02 0 6.0e+02 0 0 7.0e+02 1.8e+02 0 0 0 1 0"
@@ -93,10 +93,28 @@ def test_requests_that_make_no_sense(root: Path) -> None:
         kitti_odometry.read_poses(root, "09")
 
 
+def test_from_a_split_to_images_intrinsics_and_poses(root: Path) -> None:
+    poses = kitti_odometry.read_poses(root, "09")
+    calibration = kitti_odometry.load_calibration(root, "09")
+    for i, frame in enumerate(load_split("kitti_odom_09/test").frames[:3]):
+        left, right = (kitti_odometry.image_path(root, frame._replace(camera=camera)) for camera in ("image_2", "image_3"))
+        assert kitti_odometry.image_path(root, frame) == left
+        assert (left.is_file(), right.is_file(), left.name) == (True, True, f"{i:06d}.png")
+        assert calibration.K(frame.camera)[0].tolist() == [700, 0, 600]
+        assert poses[frame.number][2, 3] == i
+    for name in ("kitti_odom/train", "kitti_odom/val", "kitti_odom_10/test"):
+        split = load_split(name)
+        assert set(split.drives) <= set(kitti_odometry.FRAMES)
+        assert {frame.camera for frame in split.frames} <= {"image_2", "image_3"}
+        assert all(frame.number < kitti_odometry.FRAMES[frame.drive] for frame in split.frames)
+    for sequence in ("09", "10"):
+        assert kitti_odometry.FRAMES[sequence] == len(load_split(f"kitti_odom_{sequence}/test").frames)
+
+
 @pytest.mark.golden
 def test_real_poses(real_data: Path) -> None:
     root = real_data / "kitti_odometry"
     lengths = [len(kitti_odometry.read_poses(root, sequence)) for sequence in kitti_odometry.sequences(root)]
-    assert lengths == [4541, 1101, 4661, 801, 271, 2761, 1101, 1101, 4071, 1591, 1201]
+    assert lengths == [4541, 1101, 4661, 801, 271, 2761, 1101, 1101, 4071, 1591, 1201] == [*kitti_odometry.FRAMES.values()]
     first = kitti_odometry.read_poses(root, "00")[0]
     np.testing.assert_allclose(first, np.eye(4), rtol=0, atol=1e-7)

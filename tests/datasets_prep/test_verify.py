@@ -139,8 +139,50 @@ def test_odometry_is_looked_for_in_its_raw_drive(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert reports["2011_09_26_drive_0067_sync"].archive is None
     assert table(list(reports.values()))[1][0][-1] == "withdrawn by KITTI"
-    with pytest.raises(DatasetError, match="'kitti_odometry' cannot be verified"):
-        verify(split, tmp_path)
+
+
+def odometry(root: Path, sequence: str, frames: int, *, lines: int) -> None:
+    text = b"1 0 0 0 0 1 0 0 0 0 1 0\n" * lines
+    write_files(root, {
+        f"sequences/{sequence}/calib.txt": b"P0: 1\n",
+        f"sequences/{sequence}/times.txt": b"".join(b"%d\n" % i for i in range(lines)),
+        f"poses/{sequence}.txt": text,
+        **{f"sequences/{sequence}/image_2/{i:06d}.png": PNG for i in range(frames)},
+    })  # fmt: skip
+
+
+def test_sequences_of_odometry(tmp_path: Path) -> None:
+    root = tmp_path / "kitti_odometry"
+    odometry(root, "04", 271, lines=271)
+    odometry(root, "10", 1200, lines=1200)
+    odometry(root, "50", 3, lines=3)  # not KITTI's: no published number of frames
+    split = listed(tmp_path, ["4 0 l", "4 270 l", "10 3 l", "10 1200 l", "50 2 l", "50 2 r", "11 0 l"])
+    reports = by_name(verify(split, root))
+    assert {kind: str(count) for kind, count in reports["04"].counts.items()} == {
+        "image": "2", "calib": "1", "times": "1", "poses": "1",
+    }  # fmt: skip
+    ten = reports["10"]
+    assert (ten.n_frames, ten.archive) == (2, "data_odometry_color.zip, data_odometry_calib.zip, data_odometry_poses.zip")
+    assert ten.missing == ["sequences/10/image_2/001200.png"]
+    assert ten.truncated == ["sequences/10/times.txt", "poses/10.txt"]
+    assert (reports["50"].missing, reports["50"].archive) == (["sequences/50/image_3/000002.png"], None)
+    assert list(reports["11"].missing) == [
+        "sequences/11/image_2/000000.png",
+        "sequences/11/calib.txt",
+        "sequences/11/times.txt",
+    ]
+    with pytest.raises(DatasetError, match="frames of kitti_raw, expected sequences of KITTI odometry"):
+        verify(listed(tmp_path, [f"{DATE}/{DRIVE} 0 l"]), root, dataset="kitti_odometry")
+    arguments = ["datasets", "verify", "--data", str(tmp_path), "--split", "kitti_odom_10/test"]
+    result = CliRunner().invoke(main, [*arguments, "--need", "image,poses"])
+    assert re.search(
+        r"10 +1201 +1200 of 1201 +0 of 1, 1 truncated +data_odometry_color.zip, data_odometry_poses.zip", result.stdout
+    )
+    assert "1 files of kitti_odom_10/test are missing and 1 truncated, such as poses/10.txt. They are in" in str(
+        result.exception
+    )
+    assert "`depthbench datasets show kitti_odometry` says where" in str(result.exception)
+    assert CliRunner().invoke(main, [*arguments, "--need", "calib"]).exit_code == 0
 
 
 def test_empty_folder_lacks_the_whole_split(tmp_path: Path) -> None:

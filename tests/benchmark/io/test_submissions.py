@@ -2,6 +2,7 @@
 
 import stat
 import struct
+import sys
 import warnings
 import zipfile
 import zlib
@@ -134,6 +135,15 @@ def test_only_a_few_images_are_made_ahead(tmp_path: Path, monkeypatch: pytest.Mo
     write_pack(tmp_path / "p.zip", "ddad_challenge", encode, count=60)
     assert len(begun) == 60
     assert max(distance) <= 6
+
+
+def test_a_bar_on_a_terminal_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for shown in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda shown=shown: shown)
+        write_pack(tmp_path / "p.zip", "ddad_challenge", lambda _: PNG, count=30)
+        verify_pack(tmp_path / "p.zip", count=30)
+        err = capsys.readouterr().err
+        assert ["pack: 100%" in err, "verify: 100%" in err, "30/30" in err] == [shown] * 3
 
 
 def test_what_verify_finds(tmp_path: Path) -> None:
