@@ -116,7 +116,7 @@ def predict(
 def _settle(prior: str, given: dict[str, Any]) -> dict[str, Any]:
     """The options of a prior, those that were given and the defaults of the others."""
     if prior not in PRIORS:
-        raise OptionError(f"no method is called {prior!r}; known: {', '.join(PRIORS)}")
+        raise OptionError(f"no method is called {prior!r}; known: {', '.join(PRIORS)}, and stereo_vo for poses")
     takes = PRIORS[prior]
     for name, value in given.items():
         if name not in takes:

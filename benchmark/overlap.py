@@ -24,6 +24,7 @@ from benchmark.splits import RawStretch, Split, load_split, odometry_to_raw, rea
 Numbers = NDArray[np.int64]
 Cameras = dict[str, Numbers]  # camera -> sorted frame numbers, of one drive
 KITTI = ("kitti_raw", "kitti_depth", "kitti_odometry")
+NOT_KITTI = frozenset(f"{number}" for number in range(22, 100))  # KITTI ends at 21: other sequences are no drives of it
 RELATIONS = ("same_image", "stereo_twin", "near", "same_drive")
 TABLE_HEADER = ("list", "against", "relation", "list images", "test images", "drives")
 
@@ -129,7 +130,7 @@ class _Side:
         self.drives: dict[str, Cameras] = {}
         for drive, cameras in _by_drive(split).items():
             stretch = stretches.get(drive) if split.dataset == "kitti_odometry" else None
-            if stretch is None and split.dataset in ("kitti_odometry", "kitti_depth"):
+            if stretch is None and split.dataset in ("kitti_odometry", "kitti_depth") and drive not in NOT_KITTI:
                 self.unknown.append(drive)
             place = stretch.drive if stretch else drive
             self.own_name[place] = drive

@@ -154,6 +154,12 @@ def test_every_list_meets_every_test_split() -> None:
     assert counts(rows[0])[0] == (697, 697)
 
 
+def test_a_sequence_beyond_kittis_is_no_drive_of_kitti() -> None:
+    rows = overlap([load_split("kitti_eigen_zhou/train")], [load_split("world_odometry/test")])
+    assert [row.unknown_in_test for row in rows] == [()]
+    assert table_rows(rows)[0][2] == "none"
+
+
 def test_cli_prints_the_finding_and_exits_0(tmp_path: Path) -> None:
     path = tmp_path / "train_files.txt"
     export_split(load_split("kitti_benchmark/val"), "monodepth2", path)
