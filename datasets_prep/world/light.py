@@ -16,7 +16,8 @@ from datasets_prep.world.materials import LEAVES
 from datasets_prep.world.primitives import BOX, COS, HX, HY, HZ, KIND, MATERIAL, SIN, TALL, X, Y, Z, meet
 
 BLOCK_M = 40.0
-REACH_M = 36.0  # how far to both sides of the street the map goes
+SIDE_M = 36.0  # how far to both sides of a street the map goes
+REACH_M = SIDE_M + 16.0  # and to both sides of the x axis, where a street winds a little
 TEXEL_M = 0.25
 SUN, TALL_SUN, CONTACT = range(3)
 
@@ -52,19 +53,14 @@ def random_sky(random: np.random.Generator) -> Sky:
     )  # fmt: skip
 
 
-def light_map(solids: npt.NDArray[np.float64], sky: Sky, x0: float) -> npt.NDArray[np.float32]:
-    """Light on the ground of the block from x0 on: (3, BLOCK / TEXEL, 2 REACH / TEXEL) float32, shares of sun, sun past tall
-    things, sky. Rows go along x, columns along y from y = -REACH_M - 16 on (fixed, so that blocks join)."""
-    out = np.ones((3, round(BLOCK_M / TEXEL_M), map_columns()), np.float32)
+def light_map(solids: npt.NDArray[np.float64], sky: Sky, x0: float, *, reach_m: float) -> npt.NDArray[np.float32]:
+    """Light on the ground of the block from x0 on: (3, BLOCK / TEXEL, 2 reach / TEXEL) float32, shares of sun, sun past tall
+    things, sky. Rows go along x, columns along y from -reach_m on (the same for all blocks of a street, so that they join)."""
+    out = np.ones((3, round(BLOCK_M / TEXEL_M), round(2 * reach_m / TEXEL_M)), np.float32)
     draw_shadows(solids, sky.sun, x0, out)
     for layer in (SUN, TALL_SUN):
         out[layer] = _blurred(out[layer])
     return out
-
-
-def map_columns() -> int:
-    """Columns of every light map: the street's own width and the room it winds in."""
-    return round(2 * (REACH_M + 16.0) / TEXEL_M)
 
 
 def _blurred(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

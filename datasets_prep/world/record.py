@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -13,10 +15,7 @@ from benchmark.errors import DatasetError
 from benchmark.io.files import atomic_write, is_temporary, sweep_abandoned, temporary_beside
 from benchmark.splits import Split
 from benchmark.strict_yaml import build, read_yaml
-from datasets_prep.kitti_raw import DRIVE, calibration_path, check_camera
-from datasets_prep.verify import CALIBRATIONS
-from datasets_prep.world.layout import COLOUR_CAMERAS, drive_files, frame_paths
-from datasets_prep.world.rig import DATE
+from datasets_prep.world.street import Street
 
 NAME = "world.yaml"
 GENERATOR = 1  # raised whenever a file of the same seed and size would be another
@@ -25,7 +24,7 @@ MAX_FRAMES = 100_000  # of a drive: nearly three hours
 
 @dataclass(frozen=True)
 class Record:
-    """What lies in a world's folder: the number of frames of each drive, whose annotated depth is in train or val."""
+    """What lies in a world's folder: the number of frames of each drive (sequence, scene), which is in train or in val."""
 
     generator: int
     seed: int
@@ -33,6 +32,11 @@ class Record:
     width: int
     train: dict[str, int]
     val: dict[str, int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        return self.height, self.width
 
     @property
     def identity(self) -> str:
@@ -45,11 +49,33 @@ class Record:
         return self.val | self.train
 
     def part(self, drive: str) -> str:
-        """`train` or `val`, the part of the annotated depth that a drive is in."""
+        """`train` or `val`, where a drive is."""
         return "train" if drive in self.train else "val"
 
 
-def wanted(splits: Sequence[Split], *, seed: int, shape: tuple[int, int]) -> Record:
+class Form(NamedTuple):
+    """How a world is written in the layout of one data set; `root` is the folder that holds its `world.yaml`.
+
+    `folder`: the root below the data folder. `size`: height and width where none are asked for. `name`, `example`: of a drive
+    (sequence, scene) of the world. `cameras`: those whose images are written. `place`: of a frame in its drive, from the
+    number in its name; None where it is not of the world. `street`: of a seed and a drive. `texts`: root and record to the
+    files that are not of one frame. `paths`: root, record, drive, index to the files of a frame. `make`: root, record, drive,
+    street, index to what is in them.
+    """
+
+    folder: str
+    size: tuple[int, int]
+    name: re.Pattern[str]
+    example: str
+    cameras: tuple[str, ...]
+    place: Callable[[int], int | None]
+    street: Callable[[int, str], Street]
+    texts: Callable[[Path, Record], dict[Path, bytes]]
+    paths: Callable[[Path, Record, str, int], Sequence[Path]]
+    make: Callable[[Path, Record, str, Street, int], dict[Path, bytes]]
+
+
+def wanted(form: Form, splits: Sequence[Split], *, seed: int, shape: tuple[int, int]) -> Record:
     """What the splits need: each drive from its frame 0 to the last frame that a split names.
 
     Raises:
@@ -59,18 +85,18 @@ def wanted(splits: Sequence[Split], *, seed: int, shape: tuple[int, int]) -> Rec
     for split in splits:
         part = frames["train" if split.role == "train" else "val"]
         for frame in split.frames:
-            match = DRIVE.fullmatch(frame.drive)
-            if match is None or match["date"] != DATE or frame.number >= MAX_FRAMES:
+            index = form.place(frame.number) if form.name.fullmatch(frame.drive) else None
+            if index is None or not 0 <= index < MAX_FRAMES:
                 raise DatasetError(
                     f"{split.name}: {frame.drive} frame {frame.number} is not of the world, expected drives such as "
-                    f"{DATE}_drive_0001_sync and frames below {MAX_FRAMES}; choose another split, such as world_small/test"
+                    f"{form.example} and frames below {MAX_FRAMES}; choose another split, such as world_small/test"
                 )
-            if check_camera(frame) not in COLOUR_CAMERAS:
+            if frame.camera not in form.cameras:
                 raise DatasetError(
                     f"{split.name}: {frame.drive} frame {frame.number} is of {frame.camera}, the world has "
-                    f"{' and '.join(COLOUR_CAMERAS)}; name one of them in the list"
+                    f"{' and '.join(form.cameras)}; name one of them in the list"
                 )
-            part[frame.drive] = max(part.get(frame.drive, 0), frame.number + 1)
+            part[frame.drive] = max(part.get(frame.drive, 0), index + 1)
     return _joined(Record(GENERATOR, seed, *shape, {}, {}), frames["train"], frames["val"])
 
 
@@ -84,11 +110,12 @@ def _joined(record: Record, train: dict[str, int], val: dict[str, int]) -> Recor
     return Record(record.generator, record.seed, record.height, record.width, **parts)
 
 
-def claim(data: Path, new: Record, *, force: bool) -> Record:
+def claim(form: Form, root: Path, new: Record, *, force: bool) -> Record:
     """Make a folder ours, or find that it is; the record of all that is or will be in it, written before the first frame.
 
     Args:
-        data: the folder that holds, or will hold, `kitti_raw/`, `kitti_depth/` and `world_labels/`.
+        form: of the layout.
+        root: the folder of the layout, which may hold those of others.
         new: what is to be rendered.
         force: start over where another world is, deleting what `world.yaml` names; write beside foreign files.
 
@@ -96,95 +123,92 @@ def claim(data: Path, new: Record, *, force: bool) -> Record:
         DatasetError: the folder holds other files or another world.
         OSError: it cannot be read or written.
     """
-    old = read_record(data)
+    old = read_record(form, root)
     if old is None:
-        _refuse_foreign(data, new, force=force)
+        _refuse_foreign(form, root, new, force=force)
     elif force:
-        _delete(data, old)
+        _delete(form, root, old)
     elif old.identity != new.identity:
         raise DatasetError(
-            f"{data / NAME}: the folder holds a world of {old.identity}, asked for is {new.identity}. Choose another --out, or "
+            f"{root / NAME}: the folder holds a world of {old.identity}, asked for is {new.identity}. Choose another --out, or "
             "pass --force, which deletes that world (and no other file) and starts over"
         )
     both = new if old is None or force else _joined(old, new.train, new.val)
-    data.mkdir(parents=True, exist_ok=True)
-    with atomic_write(data / NAME) as file:
+    root.mkdir(parents=True, exist_ok=True)
+    with atomic_write(root / NAME) as file:
         file.write(yaml.safe_dump(asdict(both), sort_keys=False).encode())
-    folders = _folders(_files(data, both))
-    for folder in folders:
+    files = set(_files(form, root, both))
+    # The name of a DGP scene's file is the hash of what is in it, so that a longer scene has another one.
+    for outdated in set() if old is None else set(_files(form, root, old)) - files:
+        outdated.unlink(missing_ok=True)
+    for folder in _folders(files):
         folder.mkdir(parents=True, exist_ok=True)
         sweep_abandoned(folder)
     return both
 
 
-def read_record(data: Path) -> Record | None:
+def read_record(form: Form, root: Path) -> Record | None:
     """What `world.yaml` of a folder says; None where there is none.
 
     Raises:
         DatasetError: it is no record of a world.
     """
-    path = data / NAME
+    path = root / NAME
     if not path.is_file():
         return None
     record = build(Record, read_yaml(path, DatasetError), source=str(path), error=DatasetError)
-    strange = [d for d, count in record.drives.items() if not (_ours(d) and 0 < count <= MAX_FRAMES)]
+    strange = [d for d, count in record.drives.items() if not (form.name.fullmatch(d) and 0 < count <= MAX_FRAMES)]
     if strange:
         raise DatasetError(
             f"{path}: {strange[0]!r} with {record.drives[strange[0]]} frames is no drive of the world, expected drives such as "
-            f"{DATE}_drive_0001_sync with 1 to {MAX_FRAMES} frames; choose another --out"
+            f"{form.example} with 1 to {MAX_FRAMES} frames; choose another --out"
         )
     return record
 
 
-def _ours(drive: str) -> bool:
-    match = DRIVE.fullmatch(drive)
-    return match is not None and match["date"] == DATE
-
-
-def _refuse_foreign(data: Path, new: Record, *, force: bool) -> None:
-    if data.exists() and not data.is_dir():
-        raise DatasetError(f"{data}: a file; a folder to render into was expected. Choose another --out")
-    # A temporary file alone is the record that another process writes just now.
-    found = [path for path in data.iterdir() if not is_temporary(path)] if data.is_dir() else []
+def _refuse_foreign(form: Form, root: Path, new: Record, *, force: bool) -> None:
+    if root.exists() and not root.is_dir():
+        raise DatasetError(f"{root}: a file; a folder to render into was expected. Choose another --out")
+    # A temporary file alone is the record that another process writes just now; a folder with a record is another layout.
+    found = [one for one in root.iterdir() if not is_temporary(one) and not (one / NAME).is_file()] if root.is_dir() else []
     if not found:
         return
     if not force:
         raise DatasetError(
-            f"{data}: the folder is not empty and has no {NAME}, so its {len(found)} files and folders are "
+            f"{root}: the folder is not empty and has no {NAME}, so its {len(found)} files and folders are "
             "not of a world that was rendered here. Choose another --out, or pass --force to render beside them; what is not "
             "of a world is never deleted or overwritten"
         )
-    owned = _folders(_files(data, new)) - {data / "kitti_raw" / DATE}
-    taken = next((path for path in (data / "kitti_raw" / DATE, *sorted(owned)) if path.exists()), None)
+    owned = _folders(_files(form, root, new))
+    taken = next((path for path in sorted(owned, key=lambda path: (len(path.parts), path)) if path.exists()), None)
     if taken is not None:
         raise DatasetError(
-            f"{taken}: is there, although no {data / NAME} says that it was rendered here; with --force, too, nothing foreign "
+            f"{taken}: is there, although no {root / NAME} says that it was rendered here; with --force, too, nothing foreign "
             "is deleted or overwritten. Move it away, or choose another --out"
         )
 
 
-def _files(data: Path, record: Record) -> Iterator[Path]:
+def _files(form: Form, root: Path, record: Record) -> Iterator[Path]:
     """Every file that a record names, `world.yaml` apart."""
-    yield from (calibration_path(data / "kitti_raw", DATE, name) for name in CALIBRATIONS)
+    yield from form.texts(root, record)
     for drive, count in record.drives.items():
-        yield from drive_files(data, drive, count)
-        for number in range(count):
-            yield from frame_paths(data, drive, number, part=record.part(drive))
+        for index in range(count):
+            yield from form.paths(root, record, drive, index)
 
 
 def _folders(files: Iterable[Path]) -> set[Path]:
     return {path.parent for path in files}
 
 
-def _delete(data: Path, record: Record) -> None:
+def _delete(form: Form, root: Path, record: Record) -> None:
     """Remove the files that a record names and the folders that are then empty; `world.yaml` stays until it is replaced."""
-    files = list(_files(data, record))
+    files = list(_files(form, root, record))
     for path in files:
         path.unlink(missing_ok=True)
     folders = _folders(files)
     for folder in folders:
         sweep_abandoned(folder)
-    above = {parent for folder in folders for parent in (folder, *folder.parents) if parent.is_relative_to(data)} - {data}
+    above = {parent for folder in folders for parent in (folder, *folder.parents) if parent.is_relative_to(root)} - {root}
     for folder in sorted(above, key=lambda path: len(path.parts), reverse=True):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -51,27 +51,45 @@ class Hits(NamedTuple):
     depth: npt.NDArray[np.float64]
 
 
+class Picture(NamedTuple):
+    """An image (H, W, 3) uint8 RGB and the `depth` (H, W) of a `View`; `hits` and `scene` are what they were made from."""
+
+    image: npt.NDArray[np.uint8]
+    depth: npt.NDArray[np.float32]
+    hits: Hits
+    scene: Scene
+
+
 def render_view(street: Street, frame: int, rig: Rig, camera: str = "image_02") -> View:
     """What a camera of the car sees at a frame."""
     height, width = rig.shape
     lens = Lens(rig.K[0, 0], rig.K[0, 2], rig.K[1, 2], height, width)
-    scene = street.scene(frame)
-    R, C = _pose(street, frame, camera)
-    tiles = make_tiles(scene.solids, R, C, lens)
-    hits = Hits(np.empty(rig.shape, np.int32), np.empty(rig.shape, np.int8), np.empty(rig.shape))
-    _cast(scene.solids, tiles, R, C, lens, hits)
-    colour = np.empty((height, width, 3), np.float32)
-    _paint(surroundings(street, scene), tiles, R, C, lens, hits, colour)
-    side = 1 + int(camera[-1])
-    noise = np.random.default_rng([*street.key, frame, side]).standard_normal(colour.shape, np.float32)
-    image = np.clip(255 * (colour + SENSOR_NOISE * noise) + 0.5, 0, 255).astype(np.uint8)
+    T, T_next = (T_world_camera(street.T_street_imu(at), camera) for at in (frame, frame + 1))
+    image, depth, hits, scene = take_picture(street, frame, lens, T, noise=(frame, 1 + int(camera[-1])))
     semantic, instance = np.empty(rig.shape, np.uint8), np.empty(rig.shape, np.uint8)
     flow = np.empty((height, width, 2), np.float32)
-    R_next, C_next = _pose(street, frame + 1, camera)
-    _label(scene.solids, street.route.waves, R, C, lens, hits, semantic, instance)
-    _follow(scene.motion, scene.still, (R, C), (R_next, C_next), lens, hits, flow)
+    _label(scene.solids, street.route.waves, *_axes(T), lens, hits, semantic, instance)
+    _follow(scene.motion, scene.still, _axes(T), _axes(T_next), lens, hits, flow)
+    return View(image, depth, semantic, instance, flow, hits.solid >= scene.still)
+
+
+def take_picture(street: Street, time: float, lens: Lens, T_street_camera: Matrix, *, noise: tuple[int, ...]) -> Picture:
+    """What a camera at any pose (4, 4) in the street's frame sees at a time in frames, whole or not.
+
+    `noise` are the numbers that, with those of the street, seed the sensor's noise; the last one is not 0.
+    """
+    R, C = _axes(T_street_camera)
+    shape = lens.height, lens.width
+    scene = street.scene(time)
+    tiles = make_tiles(scene.solids, R, C, lens)
+    hits = Hits(np.empty(shape, np.int32), np.empty(shape, np.int8), np.empty(shape))
+    _cast(scene.solids, tiles, R, C, lens, hits)
+    colour = np.empty((*shape, 3), np.float32)
+    _paint(surroundings(street, scene), tiles, R, C, lens, hits, colour)
+    grain = np.random.default_rng([*street.key, *noise]).standard_normal(colour.shape, np.float32)
+    image = np.clip(255 * (colour + SENSOR_NOISE * grain) + 0.5, 0, 255).astype(np.uint8)
     seen = (hits.solid != SKY) & (hits.depth < MAX_DEPTH_M)
-    return View(image, np.where(seen, hits.depth, 0).astype(np.float32), semantic, instance, flow, hits.solid >= scene.still)
+    return Picture(image, np.where(seen, hits.depth, 0).astype(np.float32), hits, scene)
 
 
 def surroundings(street: Street, scene: Scene) -> Surroundings:
@@ -84,8 +102,8 @@ def surroundings(street: Street, scene: Scene) -> Surroundings:
     )  # fmt: skip
 
 
-def _pose(street: Street, frame: int, camera: str) -> tuple[Matrix, Matrix]:
-    T = T_world_camera(street.T_street_imu(frame), camera)
+def _axes(T: Matrix) -> tuple[Matrix, Matrix]:
+    """Axes (3, 3), as rows, and centre (3,) of a camera at a pose (4, 4)."""
     return np.ascontiguousarray(T[:3, :3].T), np.ascontiguousarray(T[:3, 3])
 
 

@@ -46,7 +46,14 @@ class Rig:
 
 
 def rig_of(shape: tuple[int, int]) -> Rig:
-    """The rig whose images have `shape` (H, W), with KITTI's field of view across.
+    """The rig whose images have `shape` (H, W), with KITTI's field of view across."""
+    height, width = check_shape(shape)
+    f = FOCAL_OF_WIDTH * width
+    return Rig((height, width), np.array([[f, 0, CENTRE_X * width], [0, f, CENTRE_Y * height], [0, 0, 1]]))
+
+
+def check_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    """The same height and width.
 
     Raises:
         DatasetError: an image smaller or larger than can be rendered sensibly.
@@ -57,8 +64,7 @@ def rig_of(shape: tuple[int, int]) -> Rig:
             f"an image of {height}x{width} (height x width): expected {SMALLEST[0]}x{SMALLEST[1]} to "
             f"{LARGEST[0]}x{LARGEST[1]}, wider than high; choose a size such as 192x640"
         )
-    f = FOCAL_OF_WIDTH * width
-    return Rig((height, width), np.array([[f, 0, CENTRE_X * width], [0, f, CENTRE_Y * height], [0, 0, 1]]))
+    return shape
 
 
 def T_world_camera(T_world_imu: Matrix, camera: str) -> Matrix:

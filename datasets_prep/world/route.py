@@ -35,6 +35,12 @@ class Route:
         amplitude, length, phase = self.waves.T
         return float(np.sum(amplitude * (np.sin(x / length + phase) - np.sin(phase))))
 
+    @property
+    def swing(self) -> float:
+        """How far the centre line may lie from the x axis, in metres."""
+        amplitude, _, phase = self.waves.T
+        return float(np.sum(np.abs(amplitude) * (1 + np.abs(np.sin(phase)))))
+
     def yaw(self, x: float) -> float:
         """Direction of the centre line at x in radians, to the left of the x axis."""
         amplitude, length, phase = self.waves.T
@@ -71,10 +77,14 @@ def rotation(yaw: float, pitch: float, roll: float) -> Matrix:
     return T
 
 
-def random_route(random: np.random.Generator) -> Route:
-    """The route of a drive."""
+def random_route(random: np.random.Generator, *, winding: bool = False) -> Route:
+    """The route of a drive; `winding` bends it by up to 40 degrees to both sides, over 400 m."""
     waves = [
         [random.uniform(3, 9), random.uniform(28, 45), random.uniform(0, 2 * np.pi)],
         [random.uniform(0.5, 2.0) * 0.6, random.uniform(12, 20), random.uniform(0, 2 * np.pi)],
     ]
+    if winding:
+        # From a whole or half wave on, which keeps the street nearest to the x axis.
+        amplitude, length, phase = waves[0]
+        waves[0] = [amplitude + 35, 2 * length, np.pi * round(phase / np.pi)]
     return Route(np.array(waves), random.uniform(0.85, 1.15), random.uniform(0.1, 0.6), random.uniform(-np.pi, np.pi))

@@ -6,34 +6,50 @@ turn is instantaneous and starts straight ahead, to the left. Ranges have Gaussi
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from benchmark.kernels import kernel
 from datasets_prep.world.materials import GLASS
 from datasets_prep.world.primitives import COS, HX, HY, MATERIAL, SIN, B, G, R, X, Y, meet, surface
-from datasets_prep.world.rig import T_world_lidar
+from datasets_prep.world.rig import Matrix, T_world_lidar
 from datasets_prep.world.street import Street
 
 ELEVATIONS_DEG = np.concatenate([2.0 - np.arange(32) / 3.0, -8.83 - np.arange(32) / 2.0])
 STEPS = 2117  # 0.17 degrees
 BINS = 512
-MAX_RANGE_M = 110.0
 RANGE_NOISE_M = 0.015
 GROUND_REFLECTANCE = 0.22
 
 
+class Beams(NamedTuple):
+    """A LiDAR that turns: elevation of each beam in radians, steps of a turn, the farthest return in metres."""
+
+    elevations: Matrix
+    steps: int
+    range_m: float
+
+
+HDL_64E = Beams(np.radians(ELEVATIONS_DEG), STEPS, 110.0)
+
+
 def scan(street: Street, frame: int) -> npt.NDArray[np.float32]:
     """Points (n, 4) float32 in the LiDAR's frame: x forward, y left, z up in metres, reflectance 0..1."""
+    return sweep(street, frame, T_world_lidar(street.T_street_imu(frame)), HDL_64E)
+
+
+def sweep(street: Street, frame: int, T: Matrix, beams: Beams) -> npt.NDArray[np.float32]:
+    """The points of `scan` of any LiDAR, which stands at a pose T (4, 4) in the street's frame."""
     scene = street.scene(frame)
-    T = T_world_lidar(street.T_street_imu(frame))
     rotation, centre = np.ascontiguousarray(T[:3, :3]), np.ascontiguousarray(T[:3, 3])
     random = np.random.default_rng([*street.key, frame, 1])  # not 0: a trailing zero makes no new stream
-    count = len(ELEVATIONS_DEG) * STEPS
+    count = len(beams.elevations) * beams.steps
     noise, chance = random.standard_normal(count, np.float32), random.random(count, np.float32)
     first, which, near = _bins(scene.solids, rotation, centre)
     out = np.empty((count, 4), np.float32)
-    n = _sweep(scene.solids, first, which, near, rotation, centre, np.radians(ELEVATIONS_DEG), noise, chance, out)
+    n = _sweep(scene.solids, first, which, near, rotation, centre, beams, noise, chance, out)
     return out[:n].copy()
 
 
@@ -79,21 +95,21 @@ def _bins(solids, rotation, centre):  # type: ignore[no-untyped-def]
 
 
 @kernel(allocates=False)
-def _sweep(solids, first, which, near, rotation, centre, elevations, noise, chance, out):  # type: ignore[no-untyped-def]
+def _sweep(solids, first, which, near, rotation, centre, rays, noise, chance, out):  # type: ignore[no-untyped-def]
     n = 0
-    for beam in range(len(elevations)):
-        up, flat = np.sin(elevations[beam]), np.cos(elevations[beam])
-        for step in range(STEPS):
-            angle = 2 * np.pi * step / STEPS
+    for beam in range(len(rays.elevations)):
+        up, flat = np.sin(rays.elevations[beam]), np.cos(rays.elevations[beam])
+        for step in range(rays.steps):
+            angle = 2 * np.pi * step / rays.steps
             lx, ly = flat * np.cos(angle), flat * np.sin(angle)
             dx = rotation[0, 0] * lx + rotation[0, 1] * ly + rotation[0, 2] * up
             dy = rotation[1, 0] * lx + rotation[1, 1] * ly + rotation[1, 2] * up
             dz = rotation[2, 0] * lx + rotation[2, 1] * ly + rotation[2, 2] * up
             level = np.sqrt(dx * dx + dy * dy)
-            t, hit, face = MAX_RANGE_M, -1, -1
+            t, hit, face = rays.range_m, -1, -1
             if dz < 0.0:
                 t = min(t, -centre[2] / dz)
-            b = step * BINS // STEPS
+            b = step * BINS // rays.steps
             for k in range(first[b], first[b + 1]):
                 i = which[k]
                 if near[i] >= t * level:
@@ -101,9 +117,9 @@ def _sweep(solids, first, which, near, rotation, centre, elevations, noise, chan
                 at, on = meet(solids, i, centre[0], centre[1], centre[2], dx, dy, dz)
                 if at < t:
                     t, hit, face = at, i, on
-            if t >= MAX_RANGE_M:
+            if t >= rays.range_m:
                 continue
-            ray = beam * STEPS + step
+            ray = beam * rays.steps + step
             if hit < 0:
                 bright, facing, kept = GROUND_REFLECTANCE, -dz, 1.0
             else:
@@ -112,7 +128,7 @@ def _sweep(solids, first, which, near, rotation, centre, elevations, noise, chan
                 facing = abs(nx * dx + ny * dy + nz * dz)
                 bright = (solid[R] + solid[G] + solid[B]) / 3
                 kept = 0.45 if solid[MATERIAL] == GLASS else 1.0
-            kept *= min(1.0, 1.25 - t / MAX_RANGE_M) * min(1.0, 0.5 + 12.0 * facing)
+            kept *= min(1.0, 1.25 - t / rays.range_m) * min(1.0, 0.5 + 12.0 * facing)
             if chance[ray] > kept:
                 continue
             t += RANGE_NOISE_M * noise[ray]

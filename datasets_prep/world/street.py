@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets_prep.world import things
-from datasets_prep.world.light import BLOCK_M, Sky, draw_shadows, light_map, random_sky
+from datasets_prep.world.light import BLOCK_M, REACH_M, SIDE_M, Sky, draw_shadows, light_map, random_sky
 from datasets_prep.world.rig import Matrix
 from datasets_prep.world.route import LANE_M, Route, random_route
 
@@ -64,15 +64,18 @@ class Scene:
 
 @dataclass(frozen=True)
 class Street:
-    """A street and a drive along it. `key` is (world seed, drive number)."""
+    """A street and a drive along it. `key` is (world seed, drive number); it is built up to `behind_m` behind the car,
+    with shadows up to `reach_m` to both sides of the x axis."""
 
     key: tuple[int, int]
     route: Route
     style: Style
     sky: Sky
     movers: tuple[Mover, ...]
+    behind_m: float = BEHIND_M
+    reach_m: float = REACH_M
     _blocks: dict[int, Solids] = field(default_factory=dict, repr=False)
-    _scenes: dict[int, Scene] = field(default_factory=dict, repr=False)
+    _scenes: dict[float, Scene] = field(default_factory=dict, repr=False)
     _light: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -84,8 +87,8 @@ class Street:
         """Pose (4, 4) of the IMU in the street's own frame, in which it is rendered."""
         return self.route.T_street_imu(frame)
 
-    def scene(self, frame: int) -> Scene:
-        """Everything around the car at a frame; the last few are kept, since two cameras and a LiDAR ask for each."""
+    def scene(self, frame: float) -> Scene:
+        """Everything around the car at a frame, whole or not; the last few are kept, since all sensors ask for each."""
         with self._lock:
             if frame not in self._scenes:
                 while len(self._scenes) >= SCENES_KEPT:
@@ -93,16 +96,16 @@ class Street:
                 self._scenes[frame] = self._make_scene(frame)
             return self._scenes[frame]
 
-    def _make_scene(self, frame: int) -> Scene:
+    def _make_scene(self, frame: float) -> Scene:
         here = self.route.ego_x(frame)
-        first, last = int((here - BEHIND_M) // BLOCK_M), int((here + AHEAD_M) // BLOCK_M)
+        first, last = int((here - self.behind_m) // BLOCK_M), int((here + AHEAD_M) // BLOCK_M)
         still = np.concatenate([self._block(k) for k in range(first, last + 1)])
         light = np.concatenate([self._block_light(k) for k in range(first, last + 1)], axis=1)
         moving, motion = [still[:0]], [np.zeros((0, 5))]
         for mover in self.movers:
             now, turned = self._pose(mover, frame)
             after, _ = self._pose(mover, frame + 1)
-            if -BEHIND_M < now[0] - here < AHEAD_M:
+            if -self.behind_m < now[0] - here < AHEAD_M:
                 moving.append(things.placed(mover.solids, now[0], now[1], now[2] + np.pi * turned, instance=mover.instance))
                 step = [now[0], now[1], after[0], after[1], after[2] - now[2]]
                 motion.append(np.tile(step, (len(mover.solids), 1)))
@@ -121,15 +124,18 @@ class Street:
     def _block_light(self, k: int) -> npt.NDArray[np.float32]:
         if k not in self._light:
             near = np.concatenate([self._block(j) for j in (k - 1, k, k + 1)])
-            self._light[k] = light_map(near, self.sky, k * BLOCK_M)
+            self._light[k] = light_map(near, self.sky, k * BLOCK_M, reach_m=self.reach_m)
         return self._light[k]
 
 
-def build_street(seed: int, drive: int) -> Street:
-    """The street of a drive of a world."""
+def build_street(seed: int, drive: int, *, behind_m: float = BEHIND_M, winding: bool = False) -> Street:
+    """The street of a drive of a world; `behind_m` of it are there behind the car, `winding` bends it more."""
     random = np.random.default_rng([seed, drive])
-    route, style = random_route(random), random_style(random)
-    return Street((seed, drive), route, style, random_sky(random), tuple(random_movers(random, route, style)))
+    route, style = random_route(random, winding=winding), random_style(random)
+    reach_m = max(REACH_M, SIDE_M + route.swing) if winding else REACH_M
+    return Street(
+        (seed, drive), route, style, random_sky(random), tuple(random_movers(random, route, style)), behind_m, reach_m
+    )
 
 
 def random_style(random: Random) -> Style:

@@ -33,7 +33,7 @@ PUBLISHED = {
     "kitti_odometry": (1, "0ac35adbdd02dfaa"),
     "odom_snippet5_monodepth2": (1, "f6531e61d75077be"),
     "odom_snippet5_sfmlearner": (1, "e3f8b06ddcd2a6f6"),
-    "world_odometry": (1, "7f1ac1a6bacf5be7"),
+    "world_odometry": (1, "98ffb47cc52f9e75"),
 }
 
 
