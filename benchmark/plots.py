@@ -67,6 +67,18 @@ def draw(image: NDArray[np.uint8], truth: NDArray[Any], predictions: Mapping[str
     return _figure([cells[i : i + columns] for i in range(0, len(cells), columns)], truth.shape)
 
 
+def draw_cameras(images: Mapping[str, NDArray[np.uint8]], depths: Mapping[str, NDArray[Any]]) -> Figure:
+    """A row of images (H, W, 3) of one size, each under its name, with the depth (H, W) in metres of pixels that have one."""
+    cells = [Cell(name, overlay(image, depths[name]), None) for name, image in images.items()]
+    return _figure([cells], depths[cells[0].title].shape, bars=("depth",))
+
+
+def overlay(image: NDArray[np.uint8], depth: NDArray[Any]) -> NDArray[np.uint8]:
+    """The image, greyer, with the pixels of a known depth in its colour."""
+    calm = (0.45 * image + 0.45 * image.mean(axis=-1, keepdims=True)).astype(np.uint8)
+    return np.where((depth > 0)[..., None], _coloured(np.where(depth > 0, depth, np.nan), "depth")[..., :3], calm)
+
+
 def ratio(truth: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.float64]:
     """prediction / truth of each pixel, NaN where there is no ground truth."""
     out = np.full(truth.shape, np.nan)
@@ -88,19 +100,19 @@ def png(figure: Figure) -> bytes:
 
 def size_px(figure: Figure) -> tuple[int, int]:
     """Width and height of the figure's PNG in pixels."""
-    width, height = figure.get_size_inches()
-    return round(width * DPI), round(height * DPI)
+    width, height = figure.get_size_inches() * figure.dpi
+    return round(width), round(height)
 
 
-def _figure(rows: Sequence[Sequence[Cell]], shape: Sequence[int]) -> Figure:
-    """The cells in rows from the top, and one bar for each colour scale at the bottom; positions are in figure pixels."""
+def _figure(rows: Sequence[Sequence[Cell]], shape: Sequence[int], bars: Sequence[str] = tuple(SCALES)) -> Figure:
+    """The cells in rows from the top, and a bar for each of the colour scales below; positions are in figure pixels."""
     from matplotlib.figure import Figure
 
     columns = len(rows[0])
     factor = max(1, LARGEST_SCALE_PX // (columns * shape[1]))
     height, width = shape[0] * factor, shape[1] * factor
     full = columns * width
-    line = round(full / 36 / columns**0.3)  # height of the text
+    line = min(round(full / 36 / columns**0.3), width // 15)  # height of the text
     gap = line // 2
     size = (full + gap * (columns + 1), len(rows) * (height + 2 * line) + 5 * line)
     figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI, facecolor=PAPER)
@@ -112,7 +124,7 @@ def _figure(rows: Sequence[Sequence[Cell]], shape: Sequence[int]) -> Figure:
             _show(axes, cell)
             figure.text(box[0] / size[0], (box[1] + height + 0.45 * line) / size[1], cell.title, color=INK, size=_points(line))
     bar = (size[0] - 7 * line) // 2
-    for k, name in enumerate(SCALES):
+    for k, name in enumerate(bars):
         box = (2 * line + k * (bar + 3 * line), 3 * line, bar, round(0.7 * line))
         _bar(_axes(figure, box, size), SCALES[name], line)
     return figure
@@ -128,17 +140,19 @@ def _axes(figure: Figure, box: tuple[int, int, int, int], size: tuple[int, int])
 
 
 def _show(axes: Axes, cell: Cell) -> None:
-    from matplotlib import colormaps
-    from matplotlib.colors import LogNorm
-
     if cell.scale is None:
         axes.imshow(cell.pixels, interpolation="nearest", aspect="auto")
         return
-    scale = SCALES[cell.scale]
-    colours = colormaps[scale.colours].with_extremes(bad=NOTHING)
-    axes.imshow(
-        colours(LogNorm(*scale.ends)(np.ma.masked_invalid(cell.pixels)), bytes=True), interpolation="nearest", aspect="auto"
-    )
+    axes.imshow(_coloured(cell.pixels, cell.scale), interpolation="nearest", aspect="auto")
+
+
+def _coloured(values: NDArray[Any], scale: str) -> NDArray[np.uint8]:
+    """Values (h, w) in the colours (h, w, 4) of a scale, NaN in its own."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LogNorm
+
+    colours = colormaps[SCALES[scale].colours].with_extremes(bad=NOTHING)
+    return np.asarray(colours(LogNorm(*SCALES[scale].ends)(np.ma.masked_invalid(values)), bytes=True))
 
 
 def _bar(axes: Axes, scale: Scale, line: int) -> None:

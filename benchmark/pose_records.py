@@ -85,7 +85,7 @@ def _record(rows: Sequence[PoseRow], protocol: PoseProtocol, *, start: Record, a
     scored = [row for row in rows if not why_not(row, protocol)]
     _refuse_missing(rows, protocol, scored=len(scored), allowed=allow_missing)
     mean, pooled = mean_rows(scored)
-    left_out = [f"{row.sequence} is in no mean: {why_not(row, protocol)}" for row in rows if row not in scored]
+    left_out = [f"{row.sequence} is in no mean: {why}" for row in rows if (why := why_not(row, protocol))]
     return start | {
         "record_version": RECORD_VERSION,
         "task": protocol.task,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmark import __version__
+from benchmark import __version__, quickstart_parts
 from benchmark.errors import ResultError
 from benchmark.io.files import atomic_write
 from benchmark.protocol import load_protocol
@@ -122,7 +122,11 @@ def quickstart(
         _export(here, step)
         _predict(here, size, step)
         scores = _score(here, step)
-        return _publish(here, scores, (*size, seed), step)
+        shown = []
+        for part in quickstart_parts.parts(here, seed=seed, force=force and ours, quiet=quiet):
+            shown.append(part)
+            step(part.step)
+        return _publish(here, scores, shown, (*size, seed), step)
     except OSError as error:
         raise ResultError(
             f"{error.filename or out}: cannot be written ({error.strerror or error}). Make room or correct the permissions and "
@@ -188,7 +192,9 @@ def _score(here: Places, step: _Steps) -> list[Score]:
     return scores
 
 
-def _publish(here: Places, scores: list[Score], world: tuple[int, int, int], step: _Steps) -> Outcome:
+def _publish(
+    here: Places, scores: list[Score], extra: list[quickstart_parts.Part], world: tuple[int, int, int], step: _Steps
+) -> Outcome:
     """Draw the pictures and write `leaderboard.md` and the page."""
     from leaderboard.page import Board, Page, Picture, render_page
     from leaderboard.tables import markdown, tables_by_protocol, terminal
@@ -201,13 +207,15 @@ def _publish(here: Places, scores: list[Score], world: tuple[int, int, int], ste
     hero, *pictures = [Picture(path, width, height, *_words(names)) for names, path, width, height in _draw(here)]
     page = Page(
         title=CREATOR, summary=SUMMARY, caution=CAUTION, boards=boards, scalings=SCALINGS, hero=hero, pictures=pictures,
-        commands=commands, provenance=_provenance(scores, world),
+        commands=commands, provenance=[*_provenance(scores, world), *(pair for part in extra for pair in part.provenance)],
+        exhibits=[quickstart_parts.exhibit(part, here["out"]) for part in extra],
     )  # fmt: skip
-    parts = [f"## {board.title}\n\n{board.about}\n\n{markdown(board.table)}" for board in boards]
-    write_text(here["markdown"], "\n".join([f"# {CREATOR}\n\n{SUMMARY} {CAUTION}\n", *parts]))
+    sections = [f"## {board.title}\n\n{board.about}\n\n{markdown(board.table)}" for board in boards]
+    sections += [quickstart_parts.markdown(part) for part in extra]
+    write_text(here["markdown"], "\n".join([f"# {CREATOR}\n\n{SUMMARY} {CAUTION}\n", *sections]))
     write_text(here["page"], render_page(page))
-    step(f"drew {1 + len(pictures)} pictures and wrote {NAMES['markdown']} and {NAMES['page']}")
-    shown = [terminal(board.table) for board in boards]
+    step(f"drew {1 + len(pictures) + len(extra)} pictures and wrote {NAMES['markdown']} and {NAMES['page']}")
+    shown = [*(terminal(board.table) for board in boards), *(quickstart_parts.terminal(part) for part in extra)]
     tries = [f"{what}:\n  {command}" for what, command in commands]
     return Outcome(here["page"], "\n\n".join([*shown, CAUTION, f"The page: {here['page']}", "\n".join(tries)]))
 
@@ -261,10 +269,12 @@ def _provenance(scores: list[Score], world: tuple[int, int, int]) -> list[tuple[
 def next_commands(here: Places) -> list[tuple[str, str]]:
     """What to try next: (what it does, a command for the folder in which this program runs)."""
     exact = [here["predictions"] / "sgm.yaml", "--gt", here["gt_exact"], "--protocol", "world_exact"]
+    path = [here["poses"], "--gt", here["data"] / "kitti_odometry" / "poses" / "55.txt", "--protocol", "world_odometry"]
     lidar = ["--dataset", "kitti_raw", "--depth", "camera_z", "--data", here["data"], "--split", TEST]
     return [
         ("Score one file by hand", _command("evaluate", *exact)),
         ("Look for mistakes in a file before its numbers are believed", _command("check", *exact)),
+        ("Score the path of the drive by hand", _command("evaluate_pose", *path)),
         ("Export ground truth by hand", _command("export_gt", *lidar, "--out", here["out"] / "gt_by_hand.h5")),
         (
             "See what a protocol fixes and where it differs",

@@ -39,6 +39,20 @@ class Board:
 
 
 @dataclass(frozen=True)
+class Exhibit:
+    """A section of its own: one picture and a plain table whose rows begin with their names; `header` is pairs of a title and
+    a unit. A `wide` picture is scrolled where the page is narrow."""
+
+    title: str
+    about: str
+    picture: Picture
+    wide: bool
+    caption: str
+    header: Sequence[tuple[str, str]]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
 class Page:
     """All that the page shows. `summary` is one sentence, `caution` says what the numbers are not; `scalings` explains each
     scaling in the tables; `provenance` and `commands` are pairs of a name and a value."""
@@ -52,6 +66,7 @@ class Page:
     pictures: Sequence[Picture]
     commands: Sequence[tuple[str, str]]
     provenance: Sequence[tuple[str, str]]
+    exhibits: Sequence[Exhibit] = ()
 
 
 def render_page(page: Page) -> str:

@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "baselines": {"benchmark", "datasets_prep", "torch", "lightning"},
     "splits": set(),
 }
-COMPOSERS = {"benchmark/cli.py", "benchmark/quickstart.py", "benchmark/quickstart_parts.py"}  # may import any of ours, inside functions
+# May import any of ours, inside functions.
+COMPOSERS = {"benchmark/cli.py", "benchmark/quickstart.py", "benchmark/quickstart_parts.py"}
 OURS = set(MAY_IMPORT)
 WATCHED = OURS | {"torch", "lightning", "evo"}  # evo is under the GPL: an oracle of the tests, nothing more
 PACKAGES = [name for name in MAY_IMPORT if (ROOT / name).is_dir()]

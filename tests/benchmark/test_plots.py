@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.plots import NOTHING, draw, nearest, png, ratio
+from benchmark.plots import NOTHING, draw, draw_cameras, nearest, overlay, png, ratio, size_px
 
 H, W = 40, 160
 FACTOR = 8  # 1280 / 160
@@ -105,3 +105,21 @@ def test_nearest_takes_the_pixel_under_the_centre() -> None:
     assert np.array_equal(nearest(values, (2, 3)), values)
     assert np.array_equal(nearest(values, (4, 6)), np.kron(values, np.ones((2, 2), int)))
     assert np.array_equal(nearest(values, (1, 1)), [[4]])
+
+
+def test_cameras_stand_side_by_side_with_the_points_in_colour() -> None:
+    random = np.random.default_rng(0)
+    images = {f"CAMERA_{k:02d}": random.integers(0, 256, (H, W, 3), np.uint8) for k in (7, 1, 8)}
+    depths = {name: np.zeros((H, W), np.float32) for name in images}
+    depths["CAMERA_01"][10, 20], depths["CAMERA_01"][11, 21] = 4.0, 60.0
+    figure = draw_cameras(images, depths)
+    picture = pixels(png(figure))
+    assert size_px(figure) == (picture.shape[1], picture.shape[0])
+    assert picture.shape[1] > 3 * 2 * W  # each pixel at least twice as large
+    marked = overlay(images["CAMERA_01"], depths["CAMERA_01"])
+    near, far = (int(marked[row, column].astype(int).sum()) for row, column in ((10, 20), (11, 21)))
+    assert near > 500  # near is bright, far is dark
+    assert far < 150
+    elsewhere = depths["CAMERA_01"] == 0
+    saturation = [np.ptp(one.astype(int)[elsewhere], axis=-1).mean() for one in (images["CAMERA_01"], marked)]
+    assert saturation[1] < 0.6 * saturation[0]

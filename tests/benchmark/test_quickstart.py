@@ -17,8 +17,11 @@ from small_world import names_in
 from benchmark import quickstart
 from benchmark.cli import main
 from benchmark.errors import InputError, ResultError
+from benchmark.io.pose_results import POSE_SCHEMA
 from benchmark.io.results import validate_record
 from benchmark.quickstart_folder import NAMES, check_folder, places
+from benchmark.quickstart_parts import AROUND
+from datasets_prep.images import read_image
 
 SIZE = "48x160"
 
@@ -35,8 +38,10 @@ def call(*words: object) -> Result:
 
 
 def scores_in(out: Path) -> dict[str, float]:
+    """abs_rel of the boards by method, protocol and scaling."""
     records = [json.loads(path.read_text("utf-8")) for path in sorted((out / "results").glob("*.json"))]
-    return {f"{r['method']} {r['protocol']['name']} {r['scaling']}": r["metrics"]["abs_rel"]["mean"] for r in records}
+    boards = [r for r in records if r["protocol"]["name"] in quickstart.PROTOCOLS]
+    return {f"{r['method']} {r['protocol']['name']} {r['scaling']}": r["metrics"]["abs_rel"]["mean"] for r in boards}
 
 
 def pictures_of(out: Path) -> list[str]:
@@ -59,13 +64,14 @@ def test_everything_is_there_and_nothing_else(first: Run) -> None:
     assert names_in(first.out) == sorted(NAMES.values())
     assert names_in(first.out / "panels") == sorted(f"{name}.png" for name in quickstart.METHODS)
     assert names_in(first.out / "predictions") == sorted(
-        f"{name}.{suffix}" for name in quickstart.METHODS for suffix in ("npy", "yaml")
+        f"{name}.{suffix}" for name in (*quickstart.METHODS, "constant_six_cameras") for suffix in ("npy", "yaml")
     )
+    assert names_in(first.out / "data") == ["ddad", "kitti_depth", "kitti_odometry", "kitti_raw", "world.yaml", "world_labels"]
     assert left_over(first.out) == []
 
 
 def test_every_method_has_a_valid_record_under_every_setting(first: Run) -> None:
-    paths = sorted((first.out / "results").glob("*.json"))
+    paths = [path for path in sorted((first.out / "results").glob("*.json")) if path.stem.split(".")[1] in quickstart.PROTOCOLS]
     for path in paths:
         record = json.loads(path.read_text("utf-8"))
         validate_record(record, path.name)
@@ -82,6 +88,34 @@ def test_the_numbers_are_those_of_what_the_methods_know(first: Run) -> None:
     assert scores["noisy_truth"] < scores["sgm"] < scores["median_map"] < scores["constant"] < scores["ground_plane_80m"]
 
 
+def test_the_path_of_the_drive_is_found_and_shown(first: Run) -> None:
+    record = json.loads((first.out / "results" / "stereo_vo.world_odometry.none.json").read_text("utf-8"))
+    validate_record(record, "stereo_vo", schema_file=POSE_SCHEMA)
+    assert (record["n_poses"], record["n_missing"]) == (260, 0)
+    assert record["n_segments"] >= 25
+    assert record["path_length_m"] > 250
+    assert record["metrics"]["t_err"]["mean"] < 3  # percent
+    shown = [f"{record['metrics'][name]['mean']:.3f}" for name in ("t_err", "r_err", "ate_rmse")]
+    html, markdown = ((first.out / name).read_text("utf-8") for name in ("index.html", "leaderboard.md"))
+    assert f'<tr><th scope="row">stereo_vo</th><td>none</td><td>{shown[0]}</td><td>{shown[1]}</td><td>{shown[2]}' in html
+    assert f"| stereo_vo | none | {' | '.join(shown)}" in markdown
+    assert re.search(rf"\nstereo_vo +none +{' +'.join(shown)} ", first.result.stdout)
+
+
+def test_each_camera_has_its_score_and_its_picture(first: Run) -> None:
+    record = json.loads((first.out / "results" / "constant.world_ddad.median.json").read_text("utf-8"))
+    validate_record(record, "constant")
+    cameras = record["parts"]["camera"]
+    assert set(cameras) == set(AROUND)
+    assert {found["n_images"] for found in cameras.values()} == {6}
+    html = (first.out / "index.html").read_text("utf-8")
+    rows = [(camera, f"{cameras[camera]['metrics']['abs_rel']:.3f}") for camera in AROUND]
+    assert re.findall(r'<th scope="row">(CAMERA_\d\d)</th><td>[a-z ]+</td><td>([\d.]+)</td>', html) == rows
+    picture = read_image(first.out / "cameras.png")
+    assert f'<img src="cameras.png" width="{picture.shape[1]}" height="{picture.shape[0]}"' in html
+    assert picture.shape[1] > 6 * 320
+
+
 def test_the_page_and_the_markdown_show_the_numbers(first: Run) -> None:
     html, markdown = ((first.out / name).read_text("utf-8") for name in ("index.html", "leaderboard.md"))
     for key, value in scores_in(first.out).items():
@@ -90,28 +124,29 @@ def test_the_page_and_the_markdown_show_the_numbers(first: Run) -> None:
         assert re.search(rf"\| {re.escape(method.replace('_', chr(92) + '_'))} \| {scaling} \| \**{value:.3f}\** \|", markdown)
     for text in (html, markdown):
         assert "never comparable with numbers of KITTI" in text
-    assert pictures_of(first.out) == ["comparison.png", *(f"panels/{name}.png" for name in quickstart.METHODS)]
+    panels = [f"panels/{name}.png" for name in quickstart.METHODS]
+    assert pictures_of(first.out) == ["comparison.png", *panels, "trajectory.png", "cameras.png"]
 
 
 def test_what_the_terminal_shows(first: Run) -> None:
     lines = first.result.stdout.split("\n")
-    assert [line for line in lines if re.fullmatch(r"world_\w+ v1", line)] == ["world_exact v1", "world_lidar v1"]
+    tables = ["world_exact v1", "world_lidar v1", "world_odometry v1", "world_ddad v1: constant, scaling median"]
+    assert [line for line in lines if re.match(r"world_\w+ v1", line)] == tables
     assert "never comparable with numbers of KITTI" in first.result.stdout
     assert f"The page: {first.out / 'index.html'}" in lines
     assert [re.fullmatch(r" *\d+\.\d s  (\w+) .*", line)[1] for line in first.result.stderr.split("\n") if "s  " in line] == [  # type: ignore[index]
-        "rendered", "exported", "predicted", "scored", "drew",
+        "rendered", "exported", "predicted", "scored", "found", "rendered", "drew",
     ]  # fmt: skip
 
 
 def test_the_printed_commands_work_as_printed(first: Run) -> None:
+    verbs = ("evaluate", "check", "evaluate_pose", "export_gt", "protocols")
     commands = [line for line in first.result.stdout.split("\n") if line.startswith("  ")]
-    commands = [
-        line for line in commands if any(f" {verb} " in line for verb in ("evaluate", "check", "export_gt", "protocols"))
-    ]
-    assert len(commands) == 4
+    commands = [line for line in commands if any(f" {verb} " in line for verb in verbs)]
+    assert len(commands) == len(verbs)
     for command in commands:
         words = shlex.split(command)
-        verb = next(i for i, word in enumerate(words) if word in {"evaluate", "check", "export_gt", "protocols"})
+        verb = next(i for i, word in enumerate(words) if word in verbs)
         done = call(*words[verb:])
         assert done.exit_code == 0, f"{command}: {done.output}"
     (first.out / "gt_by_hand.h5").unlink()
@@ -122,12 +157,16 @@ def test_a_second_run_renders_only_what_is_missing(first: Run) -> None:
     image = next((first.out / "data").rglob("image_03/data/0000000003.png"))
     content = image.read_bytes()
     image.unlink()
+    scan = next((first.out / "data" / "ddad").rglob("LIDAR/*.npz"))
+    points = scan.read_bytes()
+    scan.unlink()
     (first.out / "index.html").unlink()
     (first.out / "mine.txt").write_text("mine")
     again = call("quickstart", "--out", first.out, "--size", SIZE)
     assert again.exit_code == 0, again.output
     assert "rendered 1 stereo frames with LiDAR, 79 found" in again.stderr
     assert image.read_bytes() == content
+    assert scan.read_bytes() == points
     assert scores_in(first.out) == before
     assert (first.out / "leaderboard.md").read_bytes() == page
     assert (first.out / "index.html").is_file()
@@ -141,7 +180,7 @@ def test_another_world_in_the_same_folder_is_refused(first: Run) -> None:
     assert "--force" in str(done.exception)
 
 
-@pytest.mark.parametrize("stage", ["render", "_export", "_predict", "_score", "_publish"])
+@pytest.mark.parametrize("stage", ["render", "_export", "_predict", "_score", "drive", "_publish"])
 def test_an_interrupted_run_leaves_a_folder_that_is_ours(
     first: Run, stage: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -153,10 +192,16 @@ def test_an_interrupted_run_leaves_a_folder_that_is_ours(
     out, stages = tmp_path / "out", ["_export", "_predict", "_score", "_publish"]
     if stage == "render":
         monkeypatch.setattr("datasets_prep.world.make._make", interrupt)
+    elif stage == "drive":
+        for earlier in stages[:-1]:
+            monkeypatch.setattr(quickstart, earlier, lambda *_: None)
+        shutil.copytree(first.out / "data", out / "data", copy_function=os.link)
+        monkeypatch.setattr("baselines.predict_poses.trajectory", interrupt)
     else:
         shutil.copytree(first.out / "data", out / "data", copy_function=os.link)
         for earlier in stages[: stages.index(stage)]:
             monkeypatch.setattr(quickstart, earlier, lambda *_: None)
+        monkeypatch.setattr("benchmark.quickstart_parts.parts", lambda *_, **__: [])
         monkeypatch.setattr(quickstart, stage, interrupt)
     with pytest.raises(KeyboardInterrupt):
         quickstart.quickstart(out, size=(48, 160), quiet=True)
