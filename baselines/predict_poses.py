@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baselines.stereo_vo import Image, Matrix, Stereo, trajectory
 from benchmark.errors import DatasetError, OptionError
@@ -30,13 +31,16 @@ class Summary(NamedTuple):
     out: Path
     sequences: tuple[str, ...]
     poses: int
+    guessed: int  # steps that could not be measured
     seconds: float
 
     def text(self) -> str:
-        """One line for people."""
+        """One line for people, a second one where steps are guesses."""
+        guesses = f"\n{self.guessed} of the steps could not be measured and repeat the one before" if self.guessed else ""
         return (
             f"{self.out}: stereo_vo on {self.poses} frames of {', '.join(self.sequences)}, T_world_cam0 in metres, "
             f"{self.seconds:.1f} s, {1000 * self.seconds / self.poses:.1f} ms a frame; `depthbench evaluate_pose` scores it"
+            f"{guesses}"
         )
 
 
@@ -62,19 +66,38 @@ def predict_poses(split: str, data: Path | None, out: Path, *, quiet: bool = Fal
     require_files(frames, find, what="image", root=root, dataset="kitti_odometry")
     require_files(frames, lambda frame: find(_right(frame)), what="second view", root=root, dataset="kitti_odometry")
     with Progress("stereo_vo", unit="frame", quiet=quiet) as report:
-        done = 0
+        done = guessed = 0
         for sequence in frames.drives:
             own = sorted(frame for frame in frames.frames if frame.drive == sequence)
             calibration = kitti_odometry.load_calibration(root, sequence)
             camera = own[0].camera
             stereo = Stereo(calibration.K(camera), calibration.baseline(camera, RIGHT_OF[camera]))
-            poses = _of_camera_0(trajectory(_pairs(root, own, report, done, len(frames.frames)), stereo), calibration, camera)
-            numbers = np.array([frame.number for frame in own], np.int64)
+            numbers = _without_holes(frames.name, sequence, own)
+            found = trajectory(_pairs(root, own, report, done, len(frames.frames)), stereo)
+            if found.guessed == len(own) - 1:
+                raise DatasetError(
+                    f"{find(own[0])}: nothing could be tracked from here to the end of sequence {sequence}; expected stereo "
+                    "images of a drive. Look at the images"
+                )
+            poses = _of_camera_0(found.poses, calibration, camera)
             path = out if out.suffix == ".txt" else out / f"{sequence}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_kitti(path, Trajectory(poses, numbers, None, str(path), "kitti"))
-            done += len(own)
-    return Summary(out, frames.drives, done, time.perf_counter() - started)
+            done, guessed = done + len(own), guessed + found.guessed
+    return Summary(out, frames.drives, done, guessed, time.perf_counter() - started)
+
+
+def _without_holes(name: str, sequence: str, frames: list[Frame]) -> NDArray[np.int64]:
+    """The numbers of the frames of a sequence, in order, each the next of the one before."""
+    numbers = np.array([frame.number for frame in frames], np.int64)
+    holes = np.flatnonzero(np.diff(numbers) != 1)
+    if len(holes):
+        raise DatasetError(
+            f"{name}: sequence {sequence} goes from frame {numbers[holes[0]]} to {numbers[holes[0] + 1]} ({len(holes)} such "
+            "holes); expected every frame between the first and the last, because motion is found from one to the next: "
+            "fill the list, or split it"
+        )
+    return numbers
 
 
 def _check(split: Split) -> None:

@@ -14,6 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.geometry import inverse, motions
+from benchmark.pose_directions import chain
+
 Image = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.float32]
@@ -35,43 +38,46 @@ class Stereo(NamedTuple):
     baseline_m: float
 
 
-def trajectory(pairs: Iterable[tuple[Image, Image]], stereo: Stereo) -> Matrix:
-    """`T_world_cam` (n, 4, 4) of the left camera; the world is that of the first pair.
+class Path(NamedTuple):
+    """`T_world_cam` (n, 4, 4) of the left camera, the world being that of the first pair; how many steps are guesses."""
 
-    Where too little can be tracked, the car is taken to go on as before.
+    poses: Matrix
+    guessed: int
+
+
+def trajectory(pairs: Iterable[tuple[Image, Image]], stereo: Stereo) -> Path:
+    """The path of the left camera. Where too little can be tracked, the car is taken to go on as before: a guess.
 
     Args:
         pairs: left and right images (H, W), grey, in order of time.
         stereo: of all pairs.
     """
-    poses = [np.eye(4)]
-    for T_next_this in motions(pairs, stereo):
-        poses.append(poses[-1] @ np.linalg.inv(T_next_this))
-    return np.stack(poses)
+    found = list(steps(pairs, stereo))
+    T_next_this = np.stack([T for T, _ in found]) if found else np.empty((0, 4, 4))
+    return Path(chain(inverse(T_next_this)), sum(not measured for _, measured in found))
 
 
-def motions(pairs: Iterable[tuple[Image, Image]], stereo: Stereo) -> Iterator[Matrix]:
-    """`T_next_this` (4, 4) from each pair to the next, which takes points of one left camera to the next."""
-    import cv2
-
+def steps(pairs: Iterable[tuple[Image, Image]], stereo: Stereo) -> Iterator[tuple[Matrix, bool]]:
+    """`T_next_this` (4, 4) from each pair to the next, which takes points of one left camera to the next, and whether it was
+    measured; a step that was not repeats the one before."""
     before: tuple[Image, Image] | None = None
     last = np.eye(4)
     for left, right in pairs:
         if before is not None:
-            cv2.setRNGSeed(0)  # for solvePnPRansac: the same images give the same poses
-            last = _motion(before, left, stereo, last)
-            yield last
+            T = _step(before, left, stereo, last)
+            last = last if T is None else T
+            yield last, T is not None
         before = left, right
 
 
-def _motion(pair: tuple[Image, Image], after: Image, stereo: Stereo, last: Matrix) -> Matrix:
-    """The motion from a pair to the next left image; `last` is the one before it, a first guess and what is kept at worst."""
+def _step(pair: tuple[Image, Image], after: Image, stereo: Stereo, last: Matrix) -> Matrix | None:
+    """The motion from a pair to the next left image, None where too little is seen; `last`, the one before, is a guess."""
     import cv2
 
     left, right = pair
     found = cv2.goodFeaturesToTrack(left, CORNERS, QUALITY, max(APART * left.shape[0], 3.0))
     if found is None or len(found) < FEWEST:
-        return last
+        return None
     corners = np.asarray(found, np.float32).reshape(-1, 2)
     there, seen = _track(left, right, corners, corners)
     disparity = corners[:, 0] - there[:, 0]
@@ -84,7 +90,7 @@ def _motion(pair: tuple[Image, Image], after: Image, stereo: Stereo, last: Matri
     guess = _project(points, stereo.K, last)
     tracks, seen = _track(left, after, corners, guess)
     if seen.sum() < FEWEST:
-        return last
+        return None
     return _solve(points[seen], tracks[seen], stereo.K, last)
 
 
@@ -118,7 +124,7 @@ def _project(points: Matrix, K: Matrix, T: Matrix) -> Pixels:
     return (image[:, :2] / image[:, 2:]).astype(np.float32)
 
 
-def _solve(points: Matrix, tracks: Pixels, K: Matrix, last: Matrix) -> Matrix:
+def _solve(points: Matrix, tracks: Pixels, K: Matrix, last: Matrix) -> Matrix | None:
     """The motion that projects points (n, 3) onto pixels (n, 2): RANSAC, then all inliers together."""
     import cv2
 
@@ -128,9 +134,8 @@ def _solve(points: Matrix, tracks: Pixels, K: Matrix, last: Matrix) -> Matrix:
         reprojectionError=REPROJECTION_PX, confidence=CONFIDENCE,
     )  # fmt: skip
     if not found or inliers is None or len(inliers) < FEWEST:
-        return last
+        return None
     kept = inliers.ravel()
     rotation, translation = cv2.solvePnPRefineLM(points[kept], tracks[kept].astype(np.float64), K, None, rotation, translation)
-    T = np.eye(4)
-    T[:3, :3], T[:3, 3] = cv2.Rodrigues(rotation)[0], translation.ravel()
-    return T
+    R, _ = cv2.Rodrigues(rotation)
+    return motions(np.asarray(R, np.float64), np.asarray(translation, np.float64).ravel())

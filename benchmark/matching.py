@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from benchmark.errors import GroundTruthError, PredictionError
 from benchmark.io.ground_truth import GroundTruth
 from benchmark.io.predictions import Predictions, positions
 from benchmark.protocol import DepthProtocol
-from benchmark.splits import Split, read_index
+from benchmark.splits import Split, find_entry, read_index
+
+# What an export declares in the name of its split because it changes the depth; `ddad/val+nearest_point`.
+DEPTH_OPTIONS = re.compile(r"\+(nearest_point|ego_masks)")
+
+
+def depth_options(split: str) -> frozenset[str]:
+    """The options in the name of a split that its depth was made with; a list file of one's own names none."""
+    return frozenset(DEPTH_OPTIONS.findall(split))
 
 
 @dataclass(frozen=True)
@@ -105,9 +114,16 @@ def check_ground_truth(truth: GroundTruth, protocol: DepthProtocol) -> None:
     """The ground truth is of the kind the protocol is defined on.
 
     Raises:
-        GroundTruthError: another data set or another kind of depth.
+        GroundTruthError: another data set, another kind of depth, or depth that was made with other declared options.
     """
     wanted, header = protocol.ground_truth, truth.header
+    made, asked = depth_options(header.split), depth_options(protocol.split)
+    if made != asked and find_entry(protocol.split) is not None:
+        raise GroundTruthError(
+            f"{truth.source}: the ground truth was exported as {header.split}, and {protocol.name} is defined on "
+            f"{protocol.split}: its depth is another one. Export it as {protocol.split}, or "
+            "score it under a protocol of your own whose split is a list file"
+        )
     if (header.dataset, header.depth_kind) != (wanted.dataset, wanted.depth_kind):
         raise GroundTruthError(
             f"{truth.source}: the ground truth is {header.depth_kind} of {header.dataset}; {protocol.name} is defined on "

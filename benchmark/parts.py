@@ -22,7 +22,7 @@ from benchmark.semantic_classes import NO_CLASS, ClassTable
 
 KINDS = ("camera", "class", "range")
 RANGE_BOUNDS_M = (0, 20, 40, 60, 80, 100, 200)
-PER_CLASS = f"abs_rel{IMAGE_SCALE}"
+UNDER_IMAGE_SCALE = f"abs_rel{IMAGE_SCALE}"
 
 Summary = dict[str, dict[str, dict[str, Any]]]
 
@@ -69,7 +69,7 @@ def kinds(protocol: DepthProtocol, by: Sequence[str]) -> tuple[str, ...]:
 def columns(protocol: DepthProtocol) -> tuple[str, ...]:
     """The metrics of a part. A class that is aligned on its own also has its abs_rel under the scale of its image."""
     own = protocol.classes is not None and protocol.classes.scaling == "per_class"
-    return (*protocol.metrics, *([PER_CLASS] if own else []))
+    return (*protocol.metrics, *([UNDER_IMAGE_SCALE] if own else []))
 
 
 def score_parts(
@@ -181,7 +181,7 @@ def class_means(summary: Summary, table: ClassTable) -> tuple[dict[str, float | 
     found: dict[str, float | None] = {
         f"{prefix}_abs_rel": classes[name]["metrics"]["abs_rel"] for prefix, name in table.headline.items()
     }
-    for metric in ("abs_rel", PER_CLASS):
+    for metric in ("abs_rel", UNDER_IMAGE_SCALE):
         values = [v for one in classes.values() if (v := one["metrics"].get(metric)) is not None]
         if metric in classes[table.scored[0]]["metrics"]:
             found[f"m_{metric}"] = _mean(np.array(values))

@@ -9,6 +9,7 @@ figure pixels, so that equal depths have equal colours.
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -98,10 +99,10 @@ def png(figure: Figure) -> bytes:
     return out.getvalue()
 
 
-def size_px(figure: Figure) -> tuple[int, int]:
-    """Width and height of the figure's PNG in pixels."""
-    width, height = figure.get_size_inches() * figure.dpi
-    return round(width), round(height)
+def size_px(image: bytes) -> tuple[int, int]:
+    """Width and height in pixels of the bytes of a PNG file (ISO 15948, 11.2.2)."""
+    width, height = struct.unpack_from(">II", image, 16)
+    return width, height
 
 
 def _figure(rows: Sequence[Sequence[Cell]], shape: Sequence[int], bars: Sequence[str] = tuple(SCALES)) -> Figure:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmark import __version__, quickstart_parts
+from benchmark import __version__, quickstart_sections
 from benchmark.errors import ResultError
 from benchmark.io.files import atomic_write
 from benchmark.protocol import load_protocol
@@ -123,7 +123,7 @@ def quickstart(
         _predict(here, size, step)
         scores = _score(here, step)
         shown = []
-        for part in quickstart_parts.parts(here, seed=seed, force=force and ours, quiet=quiet):
+        for part in quickstart_sections.sections(here, seed=seed, force=force and ours, quiet=quiet):
             shown.append(part)
             step(part.step)
         return _publish(here, scores, shown, (*size, seed), step)
@@ -193,7 +193,7 @@ def _score(here: Places, step: _Steps) -> list[Score]:
 
 
 def _publish(
-    here: Places, scores: list[Score], extra: list[quickstart_parts.Part], world: tuple[int, int, int], step: _Steps
+    here: Places, scores: list[Score], extra: list[quickstart_sections.Section], world: tuple[int, int, int], step: _Steps
 ) -> Outcome:
     """Draw the pictures and write `leaderboard.md` and the page."""
     from leaderboard.page import Board, Page, Picture, render_page
@@ -208,14 +208,14 @@ def _publish(
     page = Page(
         title=CREATOR, summary=SUMMARY, caution=CAUTION, boards=boards, scalings=SCALINGS, hero=hero, pictures=pictures,
         commands=commands, provenance=[*_provenance(scores, world), *(pair for part in extra for pair in part.provenance)],
-        exhibits=[quickstart_parts.exhibit(part, here["out"]) for part in extra],
+        exhibits=[quickstart_sections.exhibit(part, here["out"]) for part in extra],
     )  # fmt: skip
     sections = [f"## {board.title}\n\n{board.about}\n\n{markdown(board.table)}" for board in boards]
-    sections += [quickstart_parts.markdown(part) for part in extra]
+    sections += [quickstart_sections.markdown(part) for part in extra]
     write_text(here["markdown"], "\n".join([f"# {CREATOR}\n\n{SUMMARY} {CAUTION}\n", *sections]))
     write_text(here["page"], render_page(page))
     step(f"drew {1 + len(pictures) + len(extra)} pictures and wrote {NAMES['markdown']} and {NAMES['page']}")
-    shown = [*(terminal(board.table) for board in boards), *(quickstart_parts.terminal(part) for part in extra)]
+    shown = [*(terminal(board.table) for board in boards), *(quickstart_sections.terminal(part) for part in extra)]
     tries = [f"{what}:\n  {command}" for what, command in commands]
     return Outcome(here["page"], "\n\n".join([*shown, CAUTION, f"The page: {here['page']}", "\n".join(tries)]))
 
@@ -238,8 +238,8 @@ def _draw(here: Places) -> Iterator[Drawn]:
     for names, path in ((COMPARED, here["comparison"]), *(((name,), here["panels"] / f"{name}.png") for name in METHODS)):
         figure = draw(image, truth.dense(i), {name: maps[name] for name in names}, columns=min(2, len(names)))
         with atomic_write(path) as file:
-            file.write(png(figure))
-        yield Drawn(names, path.relative_to(here["out"]).as_posix(), *size_px(figure))
+            file.write(drawn := png(figure))
+        yield Drawn(names, path.relative_to(here["out"]).as_posix(), *size_px(drawn))
 
 
 def _words(names: Sequence[str]) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ from benchmark.io.manifest import read_manifest
 from benchmark.io.predictions import Predictions, read_predictions
 from benchmark.io.results import default_name, method_name
 from benchmark.listed_splits import listed_split
-from benchmark.matching import check_ground_truth, check_length, match
+from benchmark.matching import check_ground_truth, check_length, depth_options, match
 from benchmark.protocol import DepthProtocol, load_protocol
 from benchmark.splits import Split, find_entry, resolve_split
 
@@ -109,9 +109,10 @@ def score(request: Request) -> list[Score]:
 
 def _notes(truth: GroundTruth, split: Split, protocol: DepthProtocol) -> list[str]:
     """What the record should say of the frames and their ground truth."""
-    table = protocol.class_table
+    table, options = protocol.class_table, depth_options(truth.header.split)
     return [
         *split.notes,
+        *([f"the depth of the ground truth was made with {' and '.join(sorted(options))}"] if options else []),
         *([ASSUMED.format(truth.header.depth_kind, split.name)] if truth.order_assumed else []),
         *(table.unverified(truth.label) if table is not None and truth.label is not None else ()),
     ]

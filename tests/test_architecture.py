@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "splits": set(),
 }
 # May import any of ours, inside functions.
-COMPOSERS = {"benchmark/cli.py", "benchmark/quickstart.py", "benchmark/quickstart_parts.py"}
+COMPOSERS = {"benchmark/cli.py", "benchmark/quickstart.py", "benchmark/quickstart_sections.py"}
 OURS = set(MAY_IMPORT)
 WATCHED = OURS | {"torch", "lightning", "evo"}  # evo is under the GPL: an oracle of the tests, nothing more
 PACKAGES = [name for name in MAY_IMPORT if (ROOT / name).is_dir()]

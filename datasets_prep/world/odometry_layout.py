@@ -1,8 +1,7 @@
 """A drive of the world in the files of KITTI odometry: both colour cameras, calib.txt, times.txt and the poses.
 
 Numbers have the digits of KITTI's own files: twelve in the calibration, six in times and poses, so that a pose is exact to
-half a millimetre at 1 km. The streets
-wind more than those of the other layouts, so that a path is a shape.
+half a millimetre at 1 km. The streets wind more than those of the other layouts, so that a path is a shape.
 """
 
 from __future__ import annotations

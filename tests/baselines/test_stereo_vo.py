@@ -72,13 +72,16 @@ def test_without_texture_it_goes_on_as_before(data):
     )
     left[3], right[3] = np.zeros_like(left[3]), np.zeros_like(right[3])
     stereo = Stereo(calibration.K("image_2"), calibration.baseline())
-    poses = trajectory(zip(left, right, strict=True), stereo)
+    poses, guessed = trajectory(zip(left, right, strict=True), stereo)
+    assert guessed == 2  # to the black image and from it
     steps = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
     assert len(poses) == 6
     assert steps.min() > 0.5
     assert steps.max() < 1.6
     black = [(np.zeros((32, 64), np.uint8),) * 2] * 3
-    assert (trajectory(black, stereo) == np.eye(4)).all()
+    still, guessed = trajectory(black, stereo)
+    assert (still == np.eye(4)).all()
+    assert guessed == 2
 
 
 def test_what_it_refuses(data, listed, tmp_path):
@@ -89,7 +92,27 @@ def test_what_it_refuses(data, listed, tmp_path):
         predict_poses(str(tmp_path / "two.csv"), data, tmp_path / "out.txt")
     with pytest.raises(DatasetError, match="kitti_odom_10/test"):
         predict_poses("kitti_odom_10/test", data, tmp_path / "out")
+    (tmp_path / "holes.csv").write_text("drive,camera,frames\n55,image_2,0-3 6-9\n")
+    with pytest.raises(DatasetError, match=r"sequence 55 goes from frame 3 to 6 \(1 such holes\)"):
+        predict_poses(str(tmp_path / "holes.csv"), data, tmp_path / "out")
     assert not list(tmp_path.glob("out*"))
+
+
+def test_guesses_are_counted_and_a_drive_of_guesses_is_refused(data, tmp_path, monkeypatch):
+    (tmp_path / "list.csv").write_text("drive,camera,frames\n55,image_2,0-5\n")
+    real = read_image
+
+    def read(path):
+        return np.zeros_like(real(path)) if path.stem in black else real(path)
+
+    monkeypatch.setattr("baselines.predict_poses.read_image", read)
+    black = {"000005"}
+    made = predict_poses(str(tmp_path / "list.csv"), data, tmp_path / "55.txt", quiet=True)
+    assert "1 of the steps could not be measured and repeat the one before" in made.text()
+    black = {f"{i:06d}" for i in range(6)}
+    with pytest.raises(DatasetError, match="nothing could be tracked from here to the end of sequence 55"):
+        predict_poses(str(tmp_path / "list.csv"), data, tmp_path / "56.txt", quiet=True)
+    assert not (tmp_path / "56.txt").exists()
 
 
 def test_the_command(data, listed, tmp_path, run):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import GroundTruthError, PredictionError
+from benchmark.io.ground_truth import GroundTruth
 from benchmark.io.predictions import ArrayPredictions
 from benchmark.matching import check_ground_truth, match
 from benchmark.protocol import load_protocol
@@ -119,3 +120,18 @@ def test_ground_truth_of_another_kind(dataset: str, kind: str, fits: bool) -> No
     assert f"the ground truth is {kind} of {dataset}; kitti_eigen is defined on lidar_forward_x of kitti_raw" in str(
         caught.value
     )
+
+
+def test_depth_made_with_other_options_is_refused() -> None:
+    protocol = load_protocol("world_ddad")
+    plain = world.tiny_truth(2, dataset="ddad", depth_kind="camera_z")
+
+    def made_as(split: str) -> GroundTruth:
+        return dataclasses.replace(plain, header=dataclasses.replace(plain.header, split=split))
+
+    for options in ("+nearest_point", "+ego_masks", "+nearest_point+ego_masks"):
+        with pytest.raises(GroundTruthError, match=r"its depth is another one\. Export it as world_ddad/val"):
+            check_ground_truth(made_as(protocol.split + options), protocol)
+    check_ground_truth(made_as(f"{protocol.split}+context-1,1"), protocol)
+    # A list file cannot name options: whoever scores one says so in the record.
+    check_ground_truth(made_as("mine.txt+ego_masks"), dataclasses.replace(protocol, split="mine.txt"))

@@ -113,8 +113,8 @@ def test_cameras_stand_side_by_side_with_the_points_in_colour() -> None:
     depths = {name: np.zeros((H, W), np.float32) for name in images}
     depths["CAMERA_01"][10, 20], depths["CAMERA_01"][11, 21] = 4.0, 60.0
     figure = draw_cameras(images, depths)
-    picture = pixels(png(figure))
-    assert size_px(figure) == (picture.shape[1], picture.shape[0])
+    picture = pixels(drawn := png(figure))
+    assert size_px(drawn) == (picture.shape[1], picture.shape[0])
     assert picture.shape[1] > 3 * 2 * W  # each pixel at least twice as large
     marked = overlay(images["CAMERA_01"], depths["CAMERA_01"])
     near, far = (int(marked[row, column].astype(int).sum()) for row, column in ((10, 20), (11, 21)))

@@ -20,7 +20,7 @@ from benchmark.errors import InputError, ResultError
 from benchmark.io.pose_results import POSE_SCHEMA
 from benchmark.io.results import validate_record
 from benchmark.quickstart_folder import NAMES, check_folder, places
-from benchmark.quickstart_parts import AROUND
+from benchmark.quickstart_sections import AROUND
 from datasets_prep.images import read_image
 
 SIZE = "48x160"
@@ -201,7 +201,7 @@ def test_an_interrupted_run_leaves_a_folder_that_is_ours(
         shutil.copytree(first.out / "data", out / "data", copy_function=os.link)
         for earlier in stages[: stages.index(stage)]:
             monkeypatch.setattr(quickstart, earlier, lambda *_: None)
-        monkeypatch.setattr("benchmark.quickstart_parts.parts", lambda *_, **__: [])
+        monkeypatch.setattr("benchmark.quickstart_sections.sections", lambda *_, **__: [])
         monkeypatch.setattr(quickstart, stage, interrupt)
     with pytest.raises(KeyboardInterrupt):
         quickstart.quickstart(out, size=(48, 160), quiet=True)

@@ -34,7 +34,7 @@ PRIOR = "constant"
 SHOWN_SAMPLE = 1  # of the first scene
 
 
-class Part(NamedTuple):
+class Section(NamedTuple):
     """A section: its words, a table (`header` may hold a unit after a line break), a picture with its size in pixels, and
     what to say of where the numbers come from."""
 
@@ -52,16 +52,15 @@ class Part(NamedTuple):
     step: str
 
 
-def parts(here: Places, *, seed: int, force: bool, quiet: bool) -> Iterator[Part]:
+def sections(here: Places, *, seed: int, force: bool, quiet: bool) -> Iterator[Section]:
     """Both sections, each when it is done."""
     for make in (drive, surround):
         yield make(here, seed=seed, force=force, quiet=quiet)
 
 
-def drive(here: Places, *, seed: int, force: bool, quiet: bool) -> Part:
+def drive(here: Places, *, seed: int, force: bool, quiet: bool) -> Section:
     """Render a sequence, find the camera's path by stereo odometry, score it and draw it."""
     from baselines.predict_poses import predict_poses
-    from benchmark.plots import size_px
     from benchmark.pose_plots import draw_sequence
     from benchmark.score_poses import PoseRequest, score_poses
     from datasets_prep.kitti_odometry import poses_path
@@ -74,11 +73,11 @@ def drive(here: Places, *, seed: int, force: bool, quiet: bool) -> Part:
     scored = score_poses(PoseRequest(here["poses"], truth, ODOMETRY, tuple(ALIGNED), method="stereo_vo"))
     records = scored.records()
     scored.write(here["results"], records)
-    _draw(here["trajectory"], figure := draw_sequence(scored.scores.rows[:1])["trajectory"])
+    size = _draw(here["trajectory"], draw_sequence(scored.scores.rows[:1])["trajectory"])
     first = records[0]
     rows = [_pose_row(record) for record in records]
     length = f"{first['path_length_m']:.0f} m"
-    return Part(
+    return Section(
         title="The path of a drive",
         about=f"Camera poses from the stereo images of {first['n_poses']} frames ({length}), frame to frame and without "
         f"learning. Alignment {'; '.join(f'{name}: {what}' for name, what in ALIGNED.items())}.",
@@ -86,7 +85,7 @@ def drive(here: Places, *, seed: int, force: bool, quiet: bool) -> Part:
         header=["method", "alignment", *POSE_METRICS.values(), "segments"],
         rows=rows,
         picture=here["trajectory"],
-        size=size_px(figure),
+        size=size,
         caption="The path from above. Errors of each frame add up, because nothing looks back.",
         alt=f"A winding path of {length} from above, the predicted one on the true one",
         wide=False,
@@ -103,11 +102,10 @@ def _pose_row(record: Mapping[str, Any]) -> list[str]:
     return [record["method"], record["alignment"], *numbers, f"{record['n_segments']}"]
 
 
-def surround(here: Places, *, seed: int, force: bool, quiet: bool) -> Part:
+def surround(here: Places, *, seed: int, force: bool, quiet: bool) -> Section:
     """Render DGP scenes, export their LiDAR, score a constant depth camera by camera and draw one sample."""
     from baselines.predict import predict
     from benchmark.io.results import write_result
-    from benchmark.plots import size_px
     from benchmark.score import Request, score
     from datasets_prep.export_gt import export_gt
     from datasets_prep.world.make import render_world
@@ -118,9 +116,9 @@ def surround(here: Places, *, seed: int, force: bool, quiet: bool) -> Part:
     predict(PRIOR, CAMERAS, None, predictions, size=CAMERAS_SIZE, quiet=True)
     (scored,) = score(Request(predictions.with_suffix(".yaml"), here["gt_cameras"], (SURROUND,), ("median",), method=PRIOR))
     write_result(here["results"], scored.record, scored.table)
-    _draw(here["cameras"], figure := _sample(here))
+    size = _draw(here["cameras"], _sample(here))
     record, rows = scored.record, _by_camera(scored)
-    return Part(
+    return Section(
         title="Six cameras around the car",
         about="Depth of the LiDAR in each camera, and what the same depth everywhere scores there, scaled by each image's "
         "median: a camera that sees one wall flatters whoever guesses one depth.",
@@ -128,7 +126,7 @@ def surround(here: Places, *, seed: int, force: bool, quiet: bool) -> Part:
         header=["camera", "looks", "AbsRel", "RMSE\n[m]", "δ<1.25", "images", "pixels"],
         rows=rows,
         picture=here["cameras"],
-        size=size_px(figure),
+        size=size,
         caption="One moment; the points of the LiDAR in the colours of their depth.",
         alt="Six images side by side, from the rear left camera over the front to the rear one, with coloured LiDAR points",
         wide=True,
@@ -172,31 +170,33 @@ def _sample(here: Places) -> Figure:
     return draw_cameras(images, depths)
 
 
-def _draw(path: Path, figure: Figure) -> None:
-    from benchmark.plots import png
+def _draw(path: Path, figure: Figure) -> tuple[int, int]:
+    """Write the picture; its width and height in pixels."""
+    from benchmark.plots import png, size_px
 
     with atomic_write(path) as file:
-        file.write(png(figure))
+        file.write(image := png(figure))
+    return size_px(image)
 
 
-def exhibit(part: Part, out: Path) -> Any:
+def exhibit(section: Section, out: Path) -> Any:
     """The section as the page takes it."""
     from leaderboard.page import Exhibit, Picture
 
-    picture = Picture(part.picture.relative_to(out).as_posix(), *part.size, "", part.caption, part.alt)
-    header = [(title, unit.strip("[]")) for title, _, unit in (cell.partition("\n") for cell in part.header)]
-    return Exhibit(part.title, part.about, picture, part.wide, part.name, header, part.rows)
+    picture = Picture(section.picture.relative_to(out).as_posix(), *section.size, "", section.caption, section.alt)
+    header = [(title, unit.strip("[]")) for title, _, unit in (cell.partition("\n") for cell in section.header)]
+    return Exhibit(section.title, section.about, picture, section.wide, section.name, header, section.rows)
 
 
-def markdown(part: Part) -> str:
+def markdown(section: Section) -> str:
     """The section's words and its table in Markdown."""
-    cells = [[cell.replace("\n", " ") for cell in part.header], ["---"] * len(part.header), *part.rows]
+    cells = [[cell.replace("\n", " ") for cell in section.header], ["---"] * len(section.header), *section.rows]
     lines = ["| " + " | ".join(row) + " |" for row in cells]
-    return "\n".join([f"## {part.name}\n\n{part.title}. {part.about}\n", *lines]) + "\n"
+    return "\n".join([f"## {section.name}\n\n{section.title}. {section.about}\n", *lines]) + "\n"
 
 
-def terminal(part: Part) -> str:
+def terminal(section: Section) -> str:
     """The section's table in plain text under the name of its protocol."""
     from benchmark.text_table import text_table
 
-    return f"{part.name}\n{text_table(part.rows, part.header)}"
+    return f"{section.name}\n{text_table(section.rows, section.header)}"
