@@ -36,7 +36,7 @@ def umeyama(gt: Array, pred: Array, *, with_scale: bool) -> Similarity:
     variance = (x * x).sum() / len(x)  # (36)
     covariance = y.T @ x / len(x)  # (38)
     U, d, Vt = np.linalg.svd(covariance)
-    if not d[1] > np.finfo(np.float64).eps * 3 * d[0]:
+    if not d[1] > np.finfo(np.float64).eps * 3 * d[0] or variance < np.finfo(np.float64).tiny:
         raise TrajectoryError("the positions lie on a point or a line, so that no rotation fits them best; use none or scale")
     S = np.diag([1.0, 1.0, np.sign(np.linalg.det(U) * np.linalg.det(Vt))])  # (39), (43)
     R = U @ S @ Vt  # (40)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 
 from benchmark.align_poses import ALIGNMENTS, Similarity, align
 from benchmark.errors import TrajectoryError
-from benchmark.explain_poses import explain
+from benchmark.explain_poses import explain, explain_snippets
 from benchmark.geometry import path_lengths, rotation_angle, rotation_angle_acos
 from benchmark.metrics import pose as metrics
 from benchmark.metrics.pose import POSE_METRICS, PoseErrors, Segments
 from benchmark.pose_directions import Direction
-from benchmark.pose_pairs import USUAL_RULES, Pair, Rules, lay_on, scale_drift
+from benchmark.pose_pairs import USUAL_RULES, Pair, Rules, lay_on, scale_drift, standing_pieces
 from benchmark.pose_snippets import Snippets, score_snippets
 from benchmark.trajectory import FORM_NAMES, Trajectory
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 FRAME_S = 0.1  # the devkit's clock, where the ground truth has no times
+# Of every prediction that is snippets: for those who look for the other numbers, no caution about these.
+NO_PATH = "snippets are no path: t_err, ATE and RPE do not exist; snippet5_monodepth2 needs motions from frame to frame"
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,18 @@ def evaluate_pose(
 ) -> list[PoseRow]:
     """Score one sequence under alignments (keys of ALIGNMENTS); the direction is for the report alone.
 
+    Frames are consecutive where their numbers differ by 1; across a gap of the prediction, or of the ground truth itself, there
+    is no RPE and no snippet. (TUM's format numbers no frames: neighbouring lines of the ground truth are consecutive.)
+
     Raises:
         TrajectoryError: frames or times do not belong together, or no segment has both ends predicted.
     """
     pair = lay_on(gt, pred, rules=rules)
     missing = np.delete(gt.frame, pair.at)
-    notes = explain(gt.poses[pair.at], pred, unscaled=not {"none", "6dof"}.isdisjoint(alignments))
+    notes = _mended(gt, pred) + explain(gt.poses[pair.at], pred, unscaled=not {"none", "6dof"}.isdisjoint(alignments))
     snippets, drift = _snippets(pair), scale_drift(pair)
     still = _standing(snippets[1], _snippet_starts(pair))
-    notes += (f"{still}; the 5-frame errors do not exist",) if still else ()
+    notes += tuple(note for note in (f"{still}; the 5-frame errors do not exist" * bool(still), standing_pieces(pair)) if note)
     about = About(pred.source, gt.source, FORM_NAMES[pred.form], FORM_NAMES[gt.form], missing, notes, direction)
     return [_row(pair, snippets, about, sequence=sequence, alignment=alignment, drift=drift) for alignment in alignments]
 
@@ -104,7 +109,9 @@ def evaluate_snippets(
     scores = score_snippets(gt, pred, max_gap_s=rules.max_gap_s)
     none = np.empty(0)
     errors = PoseErrors(none, none, none, none, none, none, none, scores.sfmlearner, scores.rmse)
-    notes = ("snippets are no path: t_err, ATE and RPE do not exist; snippet5_monodepth2 needs motions from frame to frame",)
+    inverted = None if pred.inverse_xyz is None else pred._replace(xyz=pred.inverse_xyz)
+    inverse_error = None if inverted is None else score_snippets(gt, inverted, max_gap_s=rules.max_gap_s).sfmlearner
+    notes = (NO_PATH, *_mended(gt, pred), *explain_snippets(scores.scale, scores.sfmlearner, inverse_error))
     reason = _standing(scores.sfmlearner, scores.first)
     about = About(pred.source, gt.source, FORM_NAMES[pred.form], FORM_NAMES[gt.form], scores.missing, notes)
     values = {name: metric.function(errors) for name, metric in POSE_METRICS.items()}
@@ -112,25 +119,32 @@ def evaluate_snippets(
     return [PoseRow(sequence, "none", float("nan"), values, *counts, errors, reason, about=about)]
 
 
-def _runs(at: Indices) -> list[Indices]:
+def _mended(gt: Trajectory | Snippets, pred: Trajectory | Snippets) -> tuple[str, ...]:
+    return tuple(f"{whose}: {of.mended}" for whose, of in (("ground truth", gt), ("prediction", pred)) if of.mended)
+
+
+def _runs(pair: Pair) -> list[Indices]:
     """The places in the prediction, cut where frames are missing."""
-    return np.split(np.arange(len(at)), np.flatnonzero(np.diff(at) != 1) + 1)
+    return np.split(np.arange(len(pair.at)), np.flatnonzero(np.diff(pair.frame[pair.at]) != 1) + 1)
 
 
 def _snippets(pair: Pair) -> tuple[Array, Array, Array]:
-    """The errors of 5-frame snippets; each is scaled by itself, so that no alignment changes them."""
-    runs = [run for run in _runs(pair.at) if len(run) > 1]
+    """The errors of 5-frame snippets; each is scaled by itself, so that no alignment changes them.
 
-    def over_runs(function: Callable[[Array, Array], Array]) -> Array:
-        return np.concatenate([np.empty(0), *(function(pair.gt[pair.at[run]], pair.pred[run]) for run in runs)])
-
-    sfmlearner = over_runs(metrics.snippets_sfmlearner)
-    return over_runs(metrics.snippets_monodepth2), sfmlearner, sfmlearner * np.sqrt(metrics.SNIPPET_FRAMES)
+    Monodepth2's short snippets are those at the end of the sequence: behind a gap they would only dilute the mean.
+    """
+    runs = [run for run in _runs(pair) if len(run) > 1]
+    of_runs = [(pair.gt[pair.at[run]], pair.pred[run], bool(pair.at[run[-1]] == len(pair.gt) - 1)) for run in runs]
+    none = np.empty(0)
+    monodepth2 = np.concatenate([none, *(metrics.snippets_monodepth2(gt, pred, tails=end) for gt, pred, end in of_runs)])
+    full = [metrics.snippets_sfmlearner(gt, pred) for gt, pred, _ in of_runs]
+    sfmlearner, rmse = (np.concatenate([none, *(errors[k] for errors in full)]) for k in (0, 1))
+    return monodepth2, sfmlearner, rmse
 
 
 def _snippet_starts(pair: Pair) -> Indices:
     """The frame number that each snippet of 5 frames begins at."""
-    starts = [run[: len(run) - metrics.SNIPPET_FRAMES + 1] for run in _runs(pair.at) if len(run) >= metrics.SNIPPET_FRAMES]
+    starts = [run[: len(run) - metrics.SNIPPET_FRAMES + 1] for run in _runs(pair) if len(run) >= metrics.SNIPPET_FRAMES]
     places: Indices = np.concatenate([np.empty(0, np.int64), *starts])
     return pair.frame[pair.at[places]]
 
@@ -162,7 +176,7 @@ def _errors(pair: Pair, pred: Array, snippets: tuple[Array, Array, Array]) -> Po
     gt = pair.gt[pair.at]
     in_pred = Segments(*pair.ends, pair.segments.length_m)
     segment_t, segment_r = metrics.segment_errors(gt, pred, in_pred)
-    E = metrics.step_motions(gt, pred)[np.diff(pair.at) == 1]
+    E = metrics.step_motions(gt, pred)[np.diff(pair.frame[pair.at]) == 1]
     return PoseErrors(
         segment_t,
         segment_r,

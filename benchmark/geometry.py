@@ -57,6 +57,13 @@ def distance_from_so3(R: Array) -> Array:
     return np.where(np.linalg.det(R) > 0, gap, np.inf)
 
 
+def nearest_rotations(R: Array) -> Array:
+    """The rotations (..., 3, 3) nearest to matrices of determinant above 0: the orthogonal polar factor. Higham 1986."""
+    U, _, Vt = np.linalg.svd(R)
+    nearest: Array = U @ Vt
+    return nearest
+
+
 def quaternion_to_matrix(q: Array) -> Array:
     """The rotations (..., 3, 3) of quaternions (..., 4), w x y z in Hamilton's convention, of any length but 0."""
     w, x, y, z = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)

@@ -72,9 +72,20 @@ def detect_direction(relative: Array, gt: Trajectory, *, source: str) -> Directi
         raise OptionError(
             f"{source}: its motions fit neither direction clearly: read as {best}, the translations agree with {gt.source} to "
             f"{along[best]:.2f} and the rotations to {turning:.2f}, read as {other} to {along[other]:.2f} and "
-            f"{0.0 - turning:.2f} (1 is perfect). Say which with --direction: {directions_named()}"
+            f"{0.0 - turning:.2f} (1 is perfect). {_sign(best, other, along[best], turning)}Say which with --direction: "
+            f"{directions_named()}"
         )
     return Direction(best, True, along[best], along[other])
+
+
+def _sign(best: str, other: str, along: float, turning: float) -> str:
+    """What is said where translations go with the truth and rotations against it: half of each motion is inverted."""
+    if not (along > CLEAR and turning < CONTRARY):
+        return ""
+    return (
+        f"Most likely these are motions of {other} whose translations have the opposite sign, or of {best} whose rotations are "
+        "transposed: mend them. "
+    )
 
 
 def _agreement(gt: Array, pred: Array) -> float:

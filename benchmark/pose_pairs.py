@@ -59,10 +59,11 @@ def lay_on(gt: Trajectory, pred: Trajectory, *, rules: Rules = USUAL_RULES) -> P
     scored = (place[every.first] >= 0) & (place[every.last] >= 0)
     if rules.lengths_m and not scored.any():
         length = path_lengths(gt_poses)[-1]
+        shorter = "shorter `lengths_m`, or `segments: null` and neither t_err nor r_err"
+        remedy = "Predict more of the sequence" if len(every.first) else f"Copy the protocol under another name, with {shorter}"
         raise TrajectoryError(
             f"{pred.source}: has {len(at)} poses for {len(gt_poses)} frames of {gt.source}, whose path is {length:.1f} m; no "
-            f"segment of {rules.lengths_m[0]} m or more has both ends predicted, so t_err and r_err do not exist. Predict more "
-            "of the sequence"
+            f"segment of {rules.lengths_m[0]} m or more has both ends predicted, so t_err and r_err do not exist. {remedy}"
         )
     segments = Segments(every.first[scored], every.last[scored], every.length_m[scored])
     ends = (place[segments.first], place[segments.last])
@@ -77,18 +78,22 @@ def match_frames(gt: Trajectory, pred: Trajectory, *, max_gap_s: float = MAX_TIM
     """
     if (gt.time is None) != (pred.time is None):
         timed, bare = (gt, pred) if pred.time is None else (pred, gt)
+        before = "the frame number before each (13 columns)" if pred is timed else "the time before each (TUM, 8 columns)"
         raise TrajectoryError(
             f"{timed.source}: has times ({timed.form}) and {bare.source} has frame numbers ({bare.form}); expected times or "
-            "frame numbers in both. Write either in the other's format; 13 columns hold the frame number before the pose"
+            f"frame numbers in both. Write the predicted poses with {before}"
         )
     if gt.time is not None and pred.time is not None:
         return _match_times(gt, pred, (gt.time, pred.time), max_gap_s)
     at = np.minimum(np.searchsorted(gt.frame, pred.frame), len(gt.frame) - 1)
     strange = gt.frame[at] != pred.frame
     if strange.any():
+        one_based = pred.frame[0] == gt.frame[0] + 1 and pred.frame[-1] == gt.frame[-1] + 1
+        counted = f"Its numbers begin at {pred.frame[0]} where {gt.frame[0]} was expected: subtract 1 from each"
         raise TrajectoryError(
             f"{pred.source}: has {len(pred.frame)} poses, {strange.sum()} of them for frames that {gt.source} lacks, the first "
-            f"frame {pred.frame[strange][0]}; expected frames {gt.frame[0]} to {gt.frame[-1]}. Is it another sequence?"
+            f"frame {pred.frame[strange][0]}; expected frames {gt.frame[0]} to {gt.frame[-1]}. "
+            + (counted if one_based else "Is it another sequence?")
         )
     if pred.form in {"kitti", "relative"} and len(pred.frame) != len(gt.frame):
         raise TrajectoryError(
@@ -100,10 +105,7 @@ def match_frames(gt: Trajectory, pred: Trajectory, *, max_gap_s: float = MAX_TIM
 
 def _match_times(gt: Trajectory, pred: Trajectory, times: tuple[Array, Array], max_gap_s: float) -> Indices:
     gt_s, pred_s = times
-    after = np.clip(np.searchsorted(gt_s, pred_s), 1, max(len(gt_s) - 1, 1))
-    before = after - 1
-    after = np.minimum(after, len(gt_s) - 1)
-    at = np.where(np.abs(gt_s[before] - pred_s) <= np.abs(gt_s[after] - pred_s), before, after)
+    at = nearest(gt_s, pred_s)
     far = np.abs(gt_s[at] - pred_s) > max_gap_s
     if far.any():
         raise TrajectoryError(
@@ -115,11 +117,19 @@ def _match_times(gt: Trajectory, pred: Trajectory, times: tuple[Array, Array], m
         raise TrajectoryError(
             f"{pred.source}: two poses match the time {twice:.16g} of {gt.source}; expected one pose for each frame"
         )
-    return at.astype(np.int64)
+    return at
+
+
+def nearest(values: Array, wanted: Array) -> Indices:
+    """The place in ascending values (n,) of the one nearest to each that is wanted, (m,); of two equally near the first."""
+    after = np.clip(np.searchsorted(values, wanted), 1, max(len(values) - 1, 1))
+    before = after - 1
+    after = np.minimum(after, len(values) - 1)
+    return np.where(np.abs(values[before] - wanted) <= np.abs(values[after] - wanted), before, after).astype(np.int64)
 
 
 def scale_along(pair: Pair) -> tuple[Array, Array]:
-    """The scale of each full piece of 100 m of the ground truth's path: (metres at its middle (k,), scale (k,)).
+    """The scale of each full piece of 100 m of the ground truth's path: (metres at its middle (k,), scale (k,)). Our own measure.
 
     The scale is the piece's length in the ground truth by its length in the prediction, both from predicted frame to
     predicted frame: the factor that the prediction lacks there. NaN where the prediction stands still; a piece that a gap
@@ -134,6 +144,22 @@ def scale_along(pair: Pair) -> tuple[Array, Array]:
 
 
 def scale_drift(pair: Pair) -> float:
-    """The standard deviation of `scale_along` by its mean, in %; NaN below two pieces. No alignment changes it."""
+    """The standard deviation of `scale_along` by its mean, in %; NaN below two pieces. No alignment changes it.
+
+    NaN also where a piece has no scale, which `standing_pieces` says.
+    """
     scale = scale_along(pair)[1]
     return float(100 * scale.std() / scale.mean()) if len(scale) > 1 else float("nan")
+
+
+def standing_pieces(pair: Pair) -> str:
+    """What is said of pieces of 100 m along which the prediction stands still; empty where there is none."""
+    middle_m, scale = scale_along(pair)
+    still = np.isnan(scale)
+    if not still.any():
+        return ""
+    first_m = middle_m[still][0] - PIECE_M / 2
+    return (
+        f"the prediction stands still along {still.sum()} of {len(scale)} pieces of {PIECE_M:g} m, first from {first_m:g} to "
+        f"{first_m + PIECE_M:g} m; the scale and its drift do not exist there"
+    )

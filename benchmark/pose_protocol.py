@@ -21,6 +21,7 @@ DEPTH_NOT_POSES = (
     "`depthbench evaluate PREDICTIONS --gt gt.h5 --protocol {0}`"
 )
 SEGMENT_METRICS = ("t_err", "r_err")
+MAX_LENGTH_M, MAX_STEP = 10**9, 10**6  # far above any drive, and below what an index holds
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ SNIPPET_RULES: dict[str, SnippetRule] = {
 @dataclass(frozen=True)
 class PoseProtocol:
     """One ego-motion setting. `sequences` holds the number of ground-truth poses of each (null: any sequences are scored);
+    `coverage` is the least share of frames (of snippets, where those are predicted) that a record needs of each sequence;
     `alignment` is the headline: like the scaling of depth, the command line may choose others, and results name theirs."""
 
     task: Literal["ego_motion"]
@@ -74,6 +76,7 @@ class PoseProtocol:
     verified: Literal["evaluator", "restatement", "none"]
     sequences: dict[str, int] | None
     association: Association
+    coverage: float
     rebase: Literal["first_predicted"]
     alignment: Literal["none", "scale", "scale_7dof", "6dof", "7dof"]
     segments: SegmentRule | None
@@ -148,6 +151,8 @@ def _check_numbers(protocol: PoseProtocol, path: Path) -> None:
     sequences, association, segments = protocol.sequences, protocol.association, protocol.segments
     if sequences is not None and (not sequences or min(sequences.values()) < 2):
         raise ProtocolError(f"{path}: sequences {sequences}; expected 2 or more poses for each, or null for any sequences")
+    if not 0 < protocol.coverage <= 1:
+        raise ProtocolError(f"{path}: coverage {protocol.coverage}; expected a share of the frames, above 0 and at most 1")
     if (association.by == "frame") != (association.max_gap_s is None) or (
         association.max_gap_s is not None and association.max_gap_s <= 0
     ):
@@ -160,11 +165,12 @@ def _check_numbers(protocol: PoseProtocol, path: Path) -> None:
             f"{path}: segments {segments}; expected null exactly where {' and '.join(SEGMENT_METRICS)} are left out"
         )
     if segments is not None:
-        lengths = segments.lengths_m
-        if not lengths or lengths[0] < 1 or list(lengths) != sorted(set(lengths)) or segments.step_frames < 1:
+        lengths, step = segments.lengths_m, segments.step_frames
+        ascending = lengths and list(lengths) == sorted(set(lengths)) and lengths[0] >= 1 and lengths[-1] <= MAX_LENGTH_M
+        if not ascending or not 1 <= step <= MAX_STEP:
             raise ProtocolError(
-                f"{path}: segments of {list(lengths)} m, step_frames {segments.step_frames}; expected ascending lengths and a "
-                "step, all 1 or more"
+                f"{path}: segments of {list(lengths)} m, step_frames {step}; expected ascending lengths and a step, all 1 or "
+                f"more, up to {MAX_LENGTH_M:g} m and {MAX_STEP:g} frames"
             )
 
 

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import ResultError
-from benchmark.evaluate_pose import PoseRow, mean_rows
+from benchmark.evaluate_pose import NO_PATH, PoseRow, mean_rows
 from benchmark.io.files import is_temporary, sha256_of
-from benchmark.metrics.pose import POSE_METRICS
+from benchmark.metrics.pose import POSE_METRICS, SNIPPET_FRAMES
 from benchmark.pose_directions import Direction
 from benchmark.pose_protocol import PoseProtocol, is_snippet_metric
 from benchmark.protocol import FOLDER
 from benchmark.provenance import environment, now
 
 RECORD_VERSION = 1
+NO_STEPS = "no two consecutive frames are predicted"
 MANY_MISSING = 0.01  # of the frames: beyond this a score leaves out what the others had to predict
 
 Record = dict[str, Any]
@@ -35,8 +36,13 @@ def why_not(row: PoseRow, protocol: PoseProtocol) -> str:
         return row.reason
     if row.pair is None:
         return f"its prediction is snippets, which have no {', '.join(bad)}"
-    still = ": a snippet stands still in the prediction and has no scale" if all(map(is_snippet_metric, bad)) else ""
-    return f"no number for {', '.join(bad)}{still}"
+    if row.errors is not None and not len(row.errors.step_t):
+        return f"no number for {', '.join(bad)}: {NO_STEPS}"
+    if row.errors is None or not all(map(is_snippet_metric, bad)):
+        return f"no number for {', '.join(bad)}"
+    short = not len(row.errors.snippet_sfmlearner)
+    why = f"no {SNIPPET_FRAMES} consecutive frames" if short else "a snippet stands still in the prediction and has no scale"
+    return f"no number for {', '.join(bad)}: {why}{' are predicted' * short}"
 
 
 def n_snippets(row: PoseRow, protocol: PoseProtocol) -> int:
@@ -58,7 +64,7 @@ def pose_records(
         allow_missing: how many sequences without a score a record may leave out.
 
     Raises:
-        ResultError: no sequence is the protocol's, or more of them than allowed have no score.
+        ResultError: no sequence is the protocol's, more of them than allowed have no score, or too few frames are predicted.
     """
     own = of_protocol(rows, protocol)
     if not own:
@@ -84,6 +90,7 @@ def pose_records(
 def _record(rows: Sequence[PoseRow], protocol: PoseProtocol, *, start: Record, allow_missing: int) -> Record:
     scored = [row for row in rows if not why_not(row, protocol)]
     _refuse_missing(rows, protocol, scored=len(scored), allowed=allow_missing)
+    _refuse_gaps(scored, protocol)
     mean, pooled = mean_rows(scored)
     left_out = [f"{row.sequence} is in no mean: {why}" for row in rows if (why := why_not(row, protocol))]
     return start | {
@@ -127,35 +134,80 @@ def cautions(rows: Sequence[PoseRow]) -> list[str]:
             said.append(f"{row.sequence}: {row.n_missing} of {n} {what}, and what needs them is not scored")
         if row.scale < 0:
             said.append(f"{row.sequence}: the scale is negative under {row.alignment}; are the translations inverted?")
-        said += [f"{row.sequence}: {note}" for note in (row.about.notes if row.about else ())]
+        said += [f"{row.sequence}: {note}" for note in (row.about.notes if row.about else ()) if note != NO_PATH]
     return said
 
 
 def sequence_warnings(rows: Sequence[PoseRow], protocol: PoseProtocol) -> list[str]:
-    """Sequences that the protocol does not know, and ground truth that is longer or shorter than the published one."""
-    lengths = {row.sequence: row.n_poses + row.n_missing for row in rows if row.about and row.pair}
-    strange = [name for name in lengths if protocol.sequences is not None and name not in protocol.sequences]
+    """Sequences that the protocol does not know, ground truth that is longer or shorter than the published one, predictions
+    with too many gaps, and motions in both directions."""
+    one_each = {row.sequence: row for row in rows if row.about}.values()
+    strange = [row.sequence for row in one_each if protocol.sequences is not None and row.sequence not in protocol.sequences]
     said = [f"{', '.join(strange)}: not among the sequences of {protocol.name}, so in no mean and no record"] if strange else []
-    for name, n in lengths.items():
-        published = (protocol.sequences or {}).get(name, n)
-        if n != published:
+    for row in of_protocol(list(one_each), protocol):
+        n, what = row.n_poses + row.n_missing, "poses" if row.pair else "snippets"
+        published = (protocol.sequences or {}).get(row.sequence)
+        if published is not None and n != (expected := published if row.pair else published - SNIPPET_FRAMES + 1):
             said.append(
-                f"{name}: the ground truth has {n} poses, that of {protocol.name} {published}; the numbers are not comparable "
-                "with published ones"
+                f"{row.sequence}: the ground truth has {n} {what}, that of {protocol.name} {expected}; the numbers are not "
+                "comparable with published ones"
             )
-    return said
+        if too_few(row, protocol):
+            said.append(f"{too_few(row, protocol)}, so in no record")
+    return said + _both_directions([row.about.direction for row in one_each if row.about], [row.sequence for row in one_each])
+
+
+def too_few(row: PoseRow, protocol: PoseProtocol) -> str:
+    """What is said of a sequence with less predicted than the protocol's coverage; empty where there is enough."""
+    n = row.n_poses + row.n_missing
+    if row.n_poses >= protocol.coverage * n:
+        return ""
+    return (
+        f"{row.sequence}: {row.n_poses} of {n} {'frames' if row.pair else 'snippets'} are predicted "
+        f"({100 * row.n_poses / n:.3g} %), and {protocol.name} expects {100 * protocol.coverage:.4g} % or more"
+    )
+
+
+def _both_directions(directions: Sequence[Direction | None], sequences: Sequence[str]) -> list[str]:
+    by_name: dict[str, list[str]] = {}
+    for direction, sequence in zip(directions, sequences, strict=True):
+        if direction is not None:
+            by_name.setdefault(direction.name, []).append(sequence)
+    if len(by_name) < 2:
+        return []
+    read_as = " and ".join(f"{', '.join(names)} as {name}" for name, names in by_name.items())
+    return [f"the ground truth shows motions in both directions, {read_as}; one method writes one: look at the fewer"]
 
 
 def _refuse_missing(rows: Sequence[PoseRow], protocol: PoseProtocol, *, scored: int, allowed: int) -> None:
     missing = [row for row in rows if why_not(row, protocol)]
     if len(missing) > allowed or not scored:
         first = missing[0]
+        over_others = f"say `--allow-missing {len(missing)}`, and the record says so too"
         raise ResultError(
             f"{protocol.name}, alignment {first.alignment}: {len(missing)} of {len(rows)} sequences have no score ({allowed} "
-            f"allowed); the first is {first.sequence}: {why_not(first, protocol)}. A mean over the others is another "
-            "benchmark: mend its poses, choose other alignments with --align, or "
-            + (f"say `--allow-missing {len(missing)}` and the record says so too" if scored else "another protocol")
+            f"allowed); the first is {first.sequence}: {why_not(first, protocol)}. {_remedy(first, protocol)}"
+            + (f". A mean over the others is another benchmark: {over_others}" if scored else "")
         )
+
+
+def _refuse_gaps(rows: Sequence[PoseRow], protocol: PoseProtocol) -> None:
+    for row in rows:
+        if too_few(row, protocol):
+            raise ResultError(
+                f"{too_few(row, protocol)}; a method that leaves out what is hard would be ahead of the others. Predict the "
+                f"missing {'frames' if row.pair else 'snippets'}, or copy {FOLDER / f'{protocol.name}.yaml'}, give it another "
+                "name and a lower `coverage`"
+            )
+
+
+def _remedy(row: PoseRow, protocol: PoseProtocol) -> str:
+    if row.pair is None and not row.reason:
+        return "Snippets have a score under the protocol odom_snippet5_sfmlearner"
+    if NO_STEPS in why_not(row, protocol):
+        return "Predict consecutive frames, or copy the protocol under another name and leave these metrics out"
+    snippets_only = all(map(is_snippet_metric, protocol.metrics))
+    return "Mend its poses" if snippets_only else "Mend its poses, or choose other alignments with --align"
 
 
 def _inputs(rows: Sequence[PoseRow]) -> Record:

@@ -18,6 +18,7 @@ class Trajectory:
         time: (n,) seconds, or None where the file has no times.
         source: the file, for messages.
         form: the format that was recognised, a key of FORM_NAMES.
+        mended: what the reader changed about the rotations, for a note; empty where nothing.
     """
 
     poses: NDArray[np.float64]
@@ -25,6 +26,7 @@ class Trajectory:
     time: NDArray[np.float64] | None
     source: str
     form: str
+    mended: str = ""
 
 
 # How a report names the formats of files of poses.

@@ -1,9 +1,11 @@
 """Synthetic camera paths."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.geometry import motions
+from benchmark.geometry import matrix_to_quaternion, motions
 from benchmark.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -36,3 +38,10 @@ def noisy(poses: Array, *, sigma: float = 0.01, seed: int = 0) -> Array:
 def trajectory(poses: Array, *, frame: Array | None = None, form: str = "kitti13", source: str = "pred.txt") -> Trajectory:
     frames = np.arange(len(poses)) if frame is None else frame
     return Trajectory(poses, frames.astype(np.int64), None, source, form)
+
+
+def write_tum(path: Path, poses: Array, *, time: Array) -> None:
+    """A file in TUM's format, `t x y z qx qy qz qw`."""
+    q = matrix_to_quaternion(poses[:, :3, :3])[:, [1, 2, 3, 0]]
+    rows = np.column_stack([time, poses[:, :3, 3], q]).tolist()
+    path.write_text("".join(" ".join(map(repr, row)) + "\n" for row in rows))

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import OptionError, TrajectoryError
-from benchmark.geometry import distance_from_so3
+from benchmark.geometry import distance_from_so3, motions, nearest_rotations
 from benchmark.io.npy import open_array, read_header, read_values
-from benchmark.io.trajectories import MAX_OFF_ROTATION
+from benchmark.io.trajectories import MAX_METRES, MAX_OFF_ROTATION, with_rotations
 from benchmark.pose_directions import DIRECTIONS, camera_steps, chain, directions_named
 from benchmark.trajectory import Trajectory
 
@@ -20,14 +20,19 @@ Array = NDArray[np.float64]
 def read_relative(path: Path, direction: str | None) -> Trajectory:
     """The trajectory (n + 1 poses, the first in the origin) of n relative motions (n, 4, 4) in a `.npy`.
 
+    The nearest rotations are chained, since a chain multiplies what each is off; a note says so where that is not rounding.
+
     Raises:
         OptionError: no direction is given.
         TrajectoryError: the file holds something else.
     """
     if direction not in DIRECTIONS:
         raise OptionError(f"{path}: relative motions can be read in two ways; say which with --direction: {directions_named()}")
-    poses = chain(camera_steps(read_motions(path), direction))
-    return Trajectory(poses, np.arange(len(poses), dtype=np.int64), None, str(path), "relative")
+    relative = read_motions(path)
+    mended = with_rotations(relative, place="matrix", number=np.arange(len(relative)))[1]
+    rigid = motions(nearest_rotations(relative[:, :3, :3]), relative[:, :3, 3])
+    poses = chain(camera_steps(rigid, direction))
+    return Trajectory(poses, np.arange(len(poses), dtype=np.int64), None, str(path), "relative", mended)
 
 
 def read_motions(path: Path) -> Array:
@@ -38,14 +43,7 @@ def read_motions(path: Path) -> Array:
     """
     if not path.is_file():
         raise TrajectoryError(f"{path}: is not there; expected a .npy of relative motions (n, 4, 4)")
-    with open_array(path, (), TrajectoryError) as (stream, size):
-        header = read_header(stream, size, str(path), TrajectoryError)
-        if len(header.shape) != 3 or header.shape[1:] != (4, 4) or header.shape[0] == 0 or header.dtype.kind != "f":
-            raise TrajectoryError(f"{path}: holds {header.shape} {header.dtype}; expected (n, 4, 4) floating point, n > 0")
-        relative = read_values(stream, header, str(path), TrajectoryError).astype(np.float64)
-    finite = np.isfinite(relative).all(axis=(1, 2))
-    if not finite.all():
-        raise TrajectoryError(f"{path}: matrix {np.argmin(finite)} is not finite; expected one motion for each pair")
+    relative = read_matrices(path, (4, 4), place="matrix")
     off = np.maximum(distance_from_so3(relative[:, :3, :3]), np.abs(relative[:, 3] - [0, 0, 0, 1]).max(axis=1))
     if (off > MAX_OFF_ROTATION).any():
         worst = int(np.argmax(off))
@@ -54,3 +52,33 @@ def read_motions(path: Path) -> Array:
             f"expected a rotation to within {MAX_OFF_ROTATION:g} and the last row 0 0 0 1"
         )
     return relative
+
+
+def read_matrices(path: Path, shape: tuple[int, ...], *, place: str) -> Array:
+    """The matrices (n, *shape) of a `.npy`, n > 0, whose entries are finite and no further than MAX_METRES.
+
+    Raises:
+        TrajectoryError: the file holds something else, named by its place (matrix, snippet); half precision is refused.
+    """
+    with open_array(path, (), TrajectoryError) as (stream, size):
+        header = read_header(stream, size, str(path), TrajectoryError)
+        if header.shape[1:] != shape or header.shape[0] == 0 or header.dtype.kind != "f":
+            expected = f"(n, {', '.join(map(str, shape))}) floating point, n > 0"
+            raise TrajectoryError(f"{path}: holds {header.shape} {header.dtype}; expected {expected}")
+        if header.dtype.itemsize == np.dtype(np.float16).itemsize:
+            raise TrajectoryError(
+                f"{path}: holds {header.dtype}, whose three digits make no rotations; expected float32 or float64. Convert the "
+                "network's output before poses are computed from it, such as `pose.float()`, and save them again"
+            )
+        values = read_values(stream, header, str(path), TrajectoryError)
+    largest = np.abs(values).max(axis=tuple(range(1, values.ndim)))  # NaN where any entry is
+    if not np.isfinite(largest).all():
+        raise TrajectoryError(
+            f"{path}: {place} {np.argmin(np.isfinite(largest))} is not finite; expected rotations and positions"
+        )
+    if (largest > MAX_METRES).any():
+        raise TrajectoryError(
+            f"{path}: {place} {np.argmax(largest > MAX_METRES)} holds a number beyond {MAX_METRES:g}; expected rotations, and "
+            "positions in metres or up to scale"
+        )
+    return values.astype(np.float64)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from benchmark.errors import TrajectoryError
 from benchmark.geometry import distance_from_so3, inverse, motions
-from benchmark.io.npy import open_array, read_header, read_values
-from benchmark.io.trajectories import MAX_OFF_ROTATION, read_trajectory
+from benchmark.io.npy import open_array, read_header
+from benchmark.io.relative_poses import read_matrices
+from benchmark.io.trajectories import MAX_OFF_ROTATION, read_trajectory, with_rotations
 from benchmark.metrics.pose import SNIPPET_FRAMES
 from benchmark.pose_snippets import Snippets
 
@@ -32,20 +33,32 @@ def snippet_files(folder: Path) -> list[Path]:
     if not named:
         return []
     five = [path for path in named if _lines(path) == SNIPPET_FRAMES]
-    if not five and len(named) == len(found):
+    if not five:
+        _refuse_shorter(named)
         return []
     if len(five) < len(found):
         other = next(path for path in found if path not in set(five))
         raise TrajectoryError(
-            f"{folder}: {(five or named)[0].name} is named as a snippet of {SNIPPET_FRAMES} frames, {other.name} is none; "
+            f"{folder}: {five[0].name} is named as a snippet of {SNIPPET_FRAMES} frames, {other.name} is none; "
             f"expected either snippets (000000.txt, 000001.txt, ..., {SNIPPET_FRAMES} lines each) or one file of poses for "
             "each sequence (09.txt). Move one kind into another folder"
         )
     return found
 
 
+def _refuse_shorter(named: Sequence[Path]) -> None:
+    for path in named:
+        if 0 < (n := _lines(path)) < SNIPPET_FRAMES:
+            raise TrajectoryError(
+                f"{path}: is named as a snippet and holds {n} lines; expected {SNIPPET_FRAMES}, the frame of that number and "
+                f"the {SNIPPET_FRAMES - 1} that follow. Snippets of other lengths have no protocol here"
+            )
+
+
 def _lines(path: Path) -> int:
-    """The lines that hold something in the first few kilobytes."""
+    """The lines that hold something in the first few kilobytes; 0 for what is no file, since a pipe would never answer."""
+    if not path.is_file():
+        return 0
     try:
         with path.open("rb") as file:
             return len([line for line in file.read(1 << 12).split(b"\n") if line.strip() and not line.startswith(b"#")])
@@ -63,7 +76,7 @@ def read_snippet_folder(folder: Path, files: Sequence[Path]) -> Snippets:
     poses = np.stack([trajectory.poses for trajectory in read])
     time = np.stack([trajectory.time for trajectory in read if trajectory.time is not None])
     first = np.array([int(path.stem) for path in files], np.int64)
-    return Snippets(first, _places(poses), time, str(folder), "snippet_folder")
+    return Snippets(first, _places(poses), time, str(folder), "snippet_folder", _places(inverse(poses)))
 
 
 def read_snippet_array(path: Path) -> Snippets:
@@ -72,14 +85,7 @@ def read_snippet_array(path: Path) -> Snippets:
     Raises:
         TrajectoryError: the file holds something else.
     """
-    with open_array(path, (), TrajectoryError) as (stream, size):
-        header = read_header(stream, size, str(path), TrajectoryError)
-        if header.shape[1:] != SHAPE or header.shape[0] == 0 or header.dtype.kind != "f":
-            raise TrajectoryError(f"{path}: holds {header.shape} {header.dtype}; expected (n, 5, 3, 4) floating point, n > 0")
-        rows = read_values(stream, header, str(path), TrajectoryError).astype(np.float64)
-    finite = np.isfinite(rows).all(axis=(1, 2, 3))
-    if not finite.all():
-        raise TrajectoryError(f"{path}: snippet {np.argmin(finite)} is not finite; expected {SNIPPET_FRAMES} poses for each")
+    rows = read_matrices(path, SHAPE, place="snippet")
     off = distance_from_so3(rows[..., :3]).max(axis=1)
     if (off > MAX_OFF_ROTATION).any():
         worst = int(np.argmax(off))
@@ -87,8 +93,12 @@ def read_snippet_array(path: Path) -> Snippets:
             f"{path}: snippet {worst} holds a 3x3 part that is off a rotation by {off[worst]:.2g}; expected at most "
             f"{MAX_OFF_ROTATION:g}"
         )
-    poses = motions(rows[..., :3], rows[..., 3])
-    return Snippets(np.arange(len(poses), dtype=np.int64), _places(poses), None, str(path), "snippet_npy")
+    first = np.arange(len(rows), dtype=np.int64)
+    poses, mended = with_rotations(
+        motions(rows[..., :3], rows[..., 3]).reshape(-1, 4, 4), place="snippet", number=np.repeat(first, SNIPPET_FRAMES)
+    )
+    poses = poses.reshape(-1, SNIPPET_FRAMES, 4, 4)
+    return Snippets(first, _places(poses), None, str(path), "snippet_npy", _places(inverse(poses)), mended)
 
 
 def npy_shape(path: Path) -> tuple[int, ...]:

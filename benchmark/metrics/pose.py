@@ -49,7 +49,10 @@ class PoseErrors(NamedTuple):
 
 
 def find_segments(gt: Array, *, lengths_m: tuple[int, ...] = LENGTHS_M, step: int = STEP_FRAMES) -> Segments:
-    """From each tenth frame to the first one that is further than the length along gt (n, 4, 4). Geiger 2012."""
+    """From each tenth frame to the first one that is further than the length along gt (n, 4, 4). Geiger 2012.
+
+    The step counts the poses of gt: where the ground truth itself has gaps, fewer segments begin.
+    """
     distance = path_lengths(gt)
     first = np.arange(0, len(gt), step)
     last = np.searchsorted(distance, distance[first][:, None] + np.array(lengths_m, np.float64), side="right")
@@ -80,45 +83,48 @@ def chain_places(motions: Array) -> Array:
     return np.stack(places, axis=1)
 
 
+def snippet_scales(gt: Array, pred: Array) -> Array:
+    """The factor of each snippet (m, 5, 3) with the least squared distance, (m,); NaN where it stands still in pred."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale: Array = np.nansum(gt * pred, axis=(1, 2)) / np.nansum(pred * pred, axis=(1, 2))
+    return scale
+
+
 def snippet_residuals(gt: Array, pred: Array) -> tuple[Array, Indices]:
     """Root of the summed squared distance after the best scale of each snippet (m, 5, 3), and its frames; (m,) each.
 
     A snippet that stands still in the prediction has no scale and is NaN.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scale = np.nansum(gt * pred, axis=(1, 2)) / np.nansum(pred * pred, axis=(1, 2))
-        squares = (gt - scale[:, None, None] * pred) ** 2
+    with np.errstate(invalid="ignore"):
+        squares = (gt - snippet_scales(gt, pred)[:, None, None] * pred) ** 2
     frames = np.isfinite(pred).all(axis=2).sum(axis=1)
     seen = np.arange(SNIPPET_FRAMES) < frames[:, None]
     return np.sqrt(np.where(seen, squares.sum(axis=2), 0.0).sum(axis=1)), frames
 
 
-def snippets_monodepth2(gt: Array, pred: Array) -> Array:
+def snippet_errors(gt: Array, pred: Array) -> tuple[Array, Array]:
+    """What is left of snippets (m, 5, 3) after their best scales, in metres: the residual by the number of frames, which is
+    what the field publishes, and by its root, which is a root mean square; (m,) each."""
+    residual, frames = snippet_residuals(gt, pred)
+    return residual / frames, residual / np.sqrt(frames)
+
+
+def snippets_monodepth2(gt: Array, pred: Array, *, tails: bool = True) -> Array:
     """The 5-frame error of Monodepth2's evaluate_pose.py, (n - 1,) in metres, of consecutive poses (n, 4, 4).
 
     Three things are its own: the residual is divided by the frames and not by their root, the chains multiply the inverse
-    motions (no path the camera took), and the last three snippets, of 4, 3 and 2 frames, count as well.
+    motions (no path the camera took), and the last three snippets, of 4, 3 and 2 frames, count as well. Where the poses end
+    before the sequence does, there are no tails: (n - 4,).
     """
-    residual, frames = snippet_residuals(*(chain_places(inverse(relative_motions(poses))) for poses in (gt, pred)))
-    error: Array = residual / frames
-    return error
+    error, _ = snippet_errors(*(chain_places(inverse(relative_motions(poses))) for poses in (gt, pred)))
+    return error if tails else error[: max(len(gt) - SNIPPET_FRAMES + 1, 0)]
 
 
-def snippets_sfmlearner(gt: Array, pred: Array) -> Array:
-    """The 5-frame error of SfMLearner's pose_evaluation_utils.py, (n - 4,) in metres, of consecutive poses (n, 4, 4).
-
-    The residual is divided by the frames and not by their root: sqrt(5) less than the root mean square, `snippets_rmse`.
-    """
+def snippets_sfmlearner(gt: Array, pred: Array) -> tuple[Array, Array]:
+    """The 5-frame error of SfMLearner's pose_evaluation_utils.py, of consecutive poses (n, 4, 4), and the root mean square
+    over the frames, which is sqrt(5) times as much; (n - 4,) each, in metres."""
     full = max(len(gt) - SNIPPET_FRAMES + 1, 0)
-    residual, frames = snippet_residuals(*(chain_places(relative_motions(poses))[:full] for poses in (gt, pred)))
-    error: Array = residual / frames
-    return error
-
-
-def snippets_rmse(gt: Array, pred: Array) -> Array:
-    """The root mean square over the 5 frames of each snippet of the path, (n - 4,) in metres."""
-    error: Array = snippets_sfmlearner(gt, pred) * np.sqrt(SNIPPET_FRAMES)
-    return error
+    return snippet_errors(*(chain_places(relative_motions(poses))[:full] for poses in (gt, pred)))
 
 
 def t_err(e: PoseErrors) -> float:
@@ -182,7 +188,7 @@ def snippet5_sfmlearner_std(e: PoseErrors) -> float:
 
 
 def snippet5_rmse(e: PoseErrors) -> float:
-    """Mean of `snippets_rmse` in metres."""
+    """Mean of the root mean squares of `snippets_sfmlearner` in metres."""
     return _mean(e.snippet_rmse)
 
 

@@ -39,6 +39,12 @@ def test_a_straight_line_has_no_rotation(name: str) -> None:
         ALIGNMENTS[name](line, line)
 
 
+def test_a_path_too_small_for_its_squares_has_no_similarity() -> None:
+    tiny = 1e-200 * drive(50)[:, :3, 3]
+    with pytest.raises(TrajectoryError, match="point or a line"):
+        umeyama(drive(50)[:, :3, 3], tiny, with_scale=True)
+
+
 def test_scale_keeps_the_origin() -> None:
     assert best_scale(np.array([[0, 0, 2.0], [0, 0, 4]]), np.array([[0, 0, 1.0], [0, 0, 1]])) == 3
     with pytest.raises(TrajectoryError, match="same point"):

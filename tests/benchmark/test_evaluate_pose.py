@@ -105,6 +105,63 @@ def test_gaps_after_a_late_start_do_not_shorten_the_segments(real_data: Path) ->
     assert row.metrics["r_err"] == pytest.approx(0.388, abs=5e-4)
 
 
+def test_short_snippets_count_at_the_end_of_the_sequence_alone() -> None:
+    """Behind each gap they would be a third of all and the easiest ones; Monodepth2's evaluation knows no gaps."""
+    gt, pred = trajectory(drive(300)), noisy(drive(300))
+
+    def snippets(kept: np.ndarray) -> tuple[int, int]:
+        (row,) = evaluate_pose(gt, trajectory(pred[kept], frame=kept), alignments=["none"])
+        assert row.errors is not None
+        return len(row.errors.snippet_monodepth2), len(row.errors.snippet_sfmlearner)
+
+    every = np.arange(300)
+    assert snippets(every) == (299, 296)
+    assert snippets(every[every != 100]) == (96 + 195 + 3, 96 + 195)
+    assert snippets(every[:250]) == (246, 246)
+    assert snippets(every[every % 6 > 0]) == (50 + 3, 50)
+
+
+def test_frames_that_the_ground_truth_lacks_are_a_gap_too() -> None:
+    kept = np.array([k for k in range(300) if k not in {100, 200}])
+    gt, pred = drive(300), noisy(drive(300))
+    (row,) = evaluate_pose(trajectory(gt[kept], frame=kept), trajectory(pred[kept], frame=kept), alignments=["none"])
+    (whole,) = evaluate_pose(trajectory(gt), trajectory(pred[kept], frame=kept), alignments=["none"])
+    assert row.errors is not None
+    assert whole.errors is not None
+    assert (row.n_missing, whole.n_missing) == (0, 2)
+    for name in ("step_t", "step_r", "snippet_monodepth2", "snippet_sfmlearner"):
+        assert getattr(row.errors, name) == pytest.approx(getattr(whole.errors, name), abs=1e-12), name
+    halved = np.arange(0, 300, 2)
+    (row,) = evaluate_pose(trajectory(gt[halved], frame=halved), trajectory(pred[halved], frame=halved), alignments=["none"])
+    assert np.isnan(row.metrics["rpe_trans_mean"])
+    assert row.metrics["t_err"] > 0
+
+
+def test_what_was_done_to_rotations_and_where_nothing_moves_is_noted() -> None:
+    pred = noisy(drive(400))
+    pred[100:230] = pred[100]
+    gt = replace(trajectory(drive(400)), mended="rotations were off")
+    (row,) = evaluate_pose(gt, trajectory(pred), alignments=["none"])
+    assert row.about is not None
+    assert row.about.notes[0] == "ground truth: rotations were off"
+    assert row.about.notes[-1].startswith("the prediction stands still along 1 of 3 pieces of 100 m, first from 100 to 200 m")
+    assert np.isnan(row.scale_drift)
+
+
+@pytest.mark.golden
+def test_scaled_rotations_buy_no_rotation_error(real_data: Path, tmp_path: Path) -> None:
+    """An arc cosine of a trace above 3 is 0: unmended, 1.0004 on every tenth frame makes 0.288 degrees for 100 m 0.032."""
+    gt, pred = samples(real_data, "09")
+    poses = pred.poses.copy()
+    poses[:, :3, :3] *= 0.9996
+    poses[::10, :3, :3] *= 1.0004 / 0.9996
+    np.savetxt(tmp_path / "09.txt", poses[:, :3].reshape(-1, 12))
+    (row,) = evaluate_pose(gt, read_trajectory(tmp_path / "09.txt"), alignments=["none"])
+    assert row.metrics["r_err"] == pytest.approx(evaluate_pose(gt, pred, alignments=["none"])[0].metrics["r_err"], rel=1e-6)
+    assert row.about is not None
+    assert row.about.notes[0].startswith("prediction: rotations were off by up to 0.0008 (largest entry of |R^T R - I|, line ")
+
+
 def test_where_the_world_lies_does_not_matter_with_gaps() -> None:
     gt, pred = drive(400), noisy(drive(400))
     kept = np.array([k for k in range(50, 400) if k % 7])

@@ -7,7 +7,7 @@ import pytest
 from pose_paths import drive, noisy, trajectory, turn
 
 from benchmark.evaluate_pose import evaluate_pose
-from benchmark.explain_poses import OPENGL, VEHICLE, explain
+from benchmark.explain_poses import NED, OPENGL, TURNED, VEHICLE, explain, explain_snippets
 from benchmark.geometry import inverse, matrix_to_quaternion, motions, quaternion_to_matrix, relative_motions
 from benchmark.io.trajectories import read_trajectory
 from benchmark.pose_directions import chain
@@ -29,7 +29,26 @@ WRONG: dict[str, Callable[[Array], Array]] = {
     "transposed": lambda poses: motions(np.swapaxes(poses[:, :3, :3], 1, 2), poses[:, :3, 3]),
     "OpenGL": lambda poses: poses @ OPENGL,
     "vehicle's": lambda poses: poses @ VEHICLE,
+    "north-east-down": lambda poses: poses @ NED,
+    "looks back": lambda poses: poses @ TURNED,
 }
+# Of a path that begins at the identity; on a bend in a plane, whose motions commute, it would matter little.
+WRONG_SIDE: dict[str, Callable[[Array], Array]] = {
+    "multiplied from the left": lambda poses: inverse(chain(inverse(relative_motions(poses)))),
+    "motions taken from the left": lambda poses: chain(poses[1:] @ inverse(poses[:-1])),
+}
+
+
+def winding(n: int = 600) -> Array:
+    steps = np.tile([0.0, 0.01, 1.0], (n - 1, 1))
+    return chain(motions(turn(0.03 * np.sin(np.arange(n - 1) / 60)), steps))
+
+
+@pytest.mark.parametrize("name", WRONG_SIDE)
+def test_motions_on_the_wrong_side_are_explained(name: str) -> None:
+    gt = winding()
+    (note,) = explain(gt, trajectory(WRONG_SIDE[name](noisy(gt))))
+    assert name in note
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -59,7 +78,7 @@ def test_a_published_path_needs_no_explanation_until_it_is_turned_round(real_dat
     folder = real_data / "kitti_odometry"
     gt, pred = read_trajectory(folder / f"poses/{sequence}.txt"), read_trajectory(folder / f"results/example_1/{sequence}.txt")
     assert explain(gt.poses, pred) == ()
-    for name, wrong in WRONG.items():
+    for name, wrong in (WRONG | WRONG_SIDE).items():
         (note,) = explain(gt.poses, replace(pred, poses=wrong(pred.poses)))
         assert name in note
 
@@ -98,6 +117,22 @@ def test_on_a_straight_road_the_same_readings_are_all_named() -> None:
     (note,) = explain(gt, trajectory(inverse(gt)))
     assert "the inverse poses, T_cam_world" in note
     assert "or translations with the opposite sign" in note
+
+
+def test_what_leaves_a_bad_error_explains_nothing() -> None:
+    """Backward along the same road: two readings halve an error of 119 % and leave 48 %."""
+    assert explain(winding(), trajectory(noisy(winding())[::-1])) == ()
+
+
+def test_snippets_that_point_backward_are_noted() -> None:
+    negative, error = np.array([-1, -2, -1, 3.0]), np.full(4, 0.04)
+    assert explain_snippets(-negative, error, error / 9) == ()
+    assert explain_snippets(np.array([-1.0, 1, np.nan, -1]), error, error / 9) == ()  # half of them are not most
+    (note,) = explain_snippets(negative, error, error / 4)
+    assert note.startswith("3 of 4 snippets fit only with a negative scale, and the error falls from 0.04 to 0.01 if the file")
+    for inverse_error in (None, error):
+        (note,) = explain_snippets(negative, error, inverse_error)
+        assert "with the opposite sign or of inverse poses; no 5-frame error sees that" in note
 
 
 def test_a_short_or_standing_path_has_no_note() -> None:

@@ -6,6 +6,7 @@ from benchmark.geometry import (
     distance_from_so3,
     inverse,
     matrix_to_quaternion,
+    nearest_rotations,
     path_lengths,
     quaternion_to_matrix,
     relative_motions,
@@ -42,6 +43,15 @@ def test_angles_are_exact_where_the_arc_cosine_is_not() -> None:
 
 def test_distance_from_so3_knows_scale_and_reflection() -> None:
     assert distance_from_so3(np.stack([np.eye(3), 1.001 * np.eye(3), -np.eye(3)])) == pytest.approx([0, 0.002001, np.inf])
+
+
+def test_the_nearest_rotation_takes_scale_and_shear_away() -> None:
+    R = drive(50)[:, :3, :3]
+    noise = 1e-3 * np.random.default_rng(0).normal(size=R.shape)
+    symmetric = np.eye(3) + noise + np.swapaxes(noise, 1, 2)
+    assert nearest_rotations(R @ symmetric) == pytest.approx(R, abs=1e-12)  # the factors of the polar decomposition
+    assert nearest_rotations(1.0004 * R) == pytest.approx(R, abs=1e-12)
+    assert distance_from_so3(nearest_rotations(R + noise)).max() < 1e-14
 
 
 def test_quaternions_there_and_back() -> None:

@@ -38,6 +38,17 @@ def test_what_is_not_clear_is_refused_with_the_choices() -> None:
         detect_direction(relative_motions(drive(60)), trajectory(np.tile(np.eye(4), (60, 1, 1))), source="p.npy")
 
 
+@pytest.mark.parametrize("name", list(DIRECTIONS))
+def test_translations_of_the_opposite_sign_are_suspected(name: str) -> None:
+    gt = drive(60)
+    steps = camera_steps(relative_motions(gt), name)  # inverted or not
+    steps = motions(steps[:, :3, :3], -steps[:, :3, 3])
+    with pytest.raises(
+        OptionError, match=f"Most likely these are motions of {name} whose translations have the opposite sign, or"
+    ):
+        detect_direction(steps, trajectory(gt), source="p.npy")
+
+
 def test_one_motion_for_each_pair_is_expected() -> None:
     gt = trajectory(drive(60), source="gt.txt")
     with pytest.raises(TrajectoryError, match=r"p.npy: has 50 motions, gt.txt has 60 frames; expected 59, one for each"):

@@ -6,7 +6,7 @@ from pose_paths import drive, noisy, trajectory
 
 from benchmark.errors import TrajectoryError
 from benchmark.geometry import motions
-from benchmark.pose_pairs import Rules, lay_on, match_frames, scale_along, scale_drift
+from benchmark.pose_pairs import Rules, lay_on, match_frames, nearest, scale_along, scale_drift, standing_pieces
 from benchmark.trajectory import Trajectory
 
 
@@ -67,6 +67,17 @@ def test_a_piece_inside_a_gap_is_left_out_and_a_standing_one_has_no_scale() -> N
     pair = lay_on(trajectory(gt), trajectory(still))
     assert np.isnan(scale_along(pair)[1]).tolist() == [False, True, False, False, False]
     assert np.isnan(scale_drift(pair))
+    assert standing_pieces(pair) == (
+        "the prediction stands still along 1 of 5 pieces of 100 m, first from 100 to 200 m; "
+        "the scale and its drift do not exist there"
+    )
+    assert standing_pieces(lay_on(trajectory(gt), trajectory(gt))) == ""
+
+
+def test_the_nearest_of_two_is_the_first_where_both_are_as_near() -> None:
+    wanted = np.array([-9, 0, 0.4, 0.5, 0.6, 1.9, 9])
+    assert nearest(np.array([0.0, 1, 2]), wanted).tolist() == [0, 0, 0, 0, 1, 2, 2]
+    assert nearest(np.array([3.0]), wanted).tolist() == [0] * 7
 
 
 def test_a_path_below_two_pieces_has_no_drift() -> None:

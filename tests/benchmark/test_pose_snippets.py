@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ from snippet_files import snippet_array, write_snippets
 
 from benchmark.errors import TrajectoryError
 from benchmark.evaluate_pose import evaluate_pose, evaluate_snippets
-from benchmark.io.snippet_poses import read_snippet_folder, snippet_files
+from benchmark.geometry import inverse
+from benchmark.io.snippet_poses import read_snippet_array, read_snippet_folder, snippet_files
 from benchmark.io.trajectories import read_trajectory
 from benchmark.pose_snippets import Snippets, cut_snippets, score_snippets
 
@@ -78,6 +80,52 @@ def test_missing_snippets_are_counted_and_strange_ones_refused() -> None:
         score_snippets(trajectory(drive(29), source="gt.txt"), pred)
     with pytest.raises(TrajectoryError, match="expected 5 consecutive frames, which it lacks"):
         score_snippets(trajectory(drive(4), source="gt.txt"), pred)
+
+
+def some(snippets: Snippets, places: Array) -> Snippets:
+    assert snippets.time is not None
+    return snippets._replace(first=snippets.first[places], xyz=snippets.xyz[places], time=snippets.time[places])
+
+
+def test_snippets_with_times_are_matched_by_time_where_the_ground_truth_has_times() -> None:
+    kept = np.array([k for k in range(40) if k != 20])
+    gt = replace(trajectory(drive(40)[kept], source="gt"), time=0.1 * kept, form="tum")
+    perfect, pred = predicted(drive(40)), predicted(noisy(drive(40)))
+    begin = np.delete(np.arange(36), 20)
+    assert score_snippets(gt, some(perfect, begin)).sfmlearner == pytest.approx(np.zeros(35), abs=1e-12)
+    scores = score_snippets(gt, some(pred, begin))
+    frames = (scores.rmse / scores.sfmlearner) ** 2
+    assert frames.round().astype(int).tolist() == [4 if 16 <= k < 20 else 5 for k in begin]
+    assert scores.missing.tolist() == []
+    renamed = score_snippets(gt, some(pred, begin)._replace(first=begin + 7))
+    assert renamed.sfmlearner.tolist() == scores.sfmlearner.tolist()
+    assert score_snippets(gt, some(pred, begin[3:9])).missing.tolist() == [0, 1, 2, *range(9, 35)]
+    with pytest.raises(
+        TrajectoryError, match=r"pred: 1 of 36 snippets begin at a time that gt lacks .* 000020.txt at 2; expected"
+    ):
+        score_snippets(gt, pred)
+    assert pred.time is not None
+    with pytest.raises(
+        TrajectoryError, match=r"36 of 36 snippets begin .* 000000.txt at 1000; .* Check the unit and the clock"
+    ):
+        score_snippets(gt, pred._replace(time=pred.time + 1000))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_direction_of_snippets_is_looked_at(tmp_path: Path, sign: int) -> None:
+    gt = trajectory(drive(60))
+    snippets = np.concatenate([snippet_array(noisy(drive(60), sigma=0.001)), np.zeros((56, 5, 1, 4))], axis=2)
+    snippets[..., 3, 3] = 1
+    np.save(tmp_path / "inverse.npy", inverse(snippets)[..., :3, :])
+    snippets[..., :3, 3] *= sign
+    np.save(tmp_path / "p.npy", snippets[..., :3, :])
+    about = [evaluate_snippets(gt, read_snippet_array(tmp_path / name))[0].about for name in ("p.npy", "inverse.npy")]
+    assert about[0] is not None
+    assert about[1] is not None
+    assert [note[:57] for note in about[0].notes[1:]] == ["56 of 56 snippets fit only with a negative scale: their t"][
+        : sign < 0
+    ]
+    assert "if the file holds the inverse poses" in about[1].notes[1]
 
 
 def test_gaps_of_the_ground_truth_hold_no_snippet() -> None:

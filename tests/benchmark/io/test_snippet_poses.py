@@ -37,6 +37,25 @@ def test_snippets_are_seen_from_their_first_frame(tmp_path: Path) -> None:
     assert read_snippet_array(tmp_path / "p.npy").xyz[7] == pytest.approx(five_frames(poses, 7)[:, :3, 3])
 
 
+def test_rotations_that_are_off_are_mended(tmp_path: Path) -> None:
+    snippets = np.stack([drive(12)[k : k + 5, :3] for k in range(8)])
+    np.save(tmp_path / "p.npy", snippets)
+    as_is = read_snippet_array(tmp_path / "p.npy")
+    assert as_is.mended == ""
+    snippets[3, 0, :, :3] *= 1.0004
+    np.save(tmp_path / "p.npy", snippets)
+    read = read_snippet_array(tmp_path / "p.npy")
+    assert read.mended.startswith("rotations were off by up to 0.0008 (largest entry of |R^T R - I|, snippet 3); all were")
+    assert read.xyz == pytest.approx(as_is.xyz, abs=1e-12)
+
+
+def test_the_other_reading_is_that_of_inverse_poses(tmp_path: Path) -> None:
+    np.save(tmp_path / "p.npy", snippet_array(drive(12)))
+    np.save(tmp_path / "inverse.npy", np.stack([np.linalg.inv(five_frames(drive(12), k))[:, :3] for k in range(8)]))
+    read, inverted = (read_snippet_array(tmp_path / name) for name in ("p.npy", "inverse.npy"))
+    assert inverted.inverse_xyz == pytest.approx(read.xyz, abs=1e-12)
+
+
 def test_a_standing_snippet_does_not_move_at_all(tmp_path: Path) -> None:
     np.save(tmp_path / "p.npy", np.stack([np.repeat(drive(30)[k : k + 1, :3], 5, axis=0) for k in range(30)]))
     assert (read_snippet_array(tmp_path / "p.npy").xyz == 0).all()
@@ -77,6 +96,8 @@ def test_files_that_are_no_snippets_are_named(tmp_path: Path) -> None:
         (np.zeros((0, 5, 3, 4)), r"expected \(n, 5, 3, 4\)"),
         (np.zeros((2, 5, 3, 4), int), "int64; expected"),
         (np.full((2, 5, 3, 4), np.nan), "snippet 0 is not finite"),
+        (snippet_array(drive(6)).astype(np.float16), "float16, whose three digits make no rotations"),
+        (1e200 * snippet_array(drive(6)), r"snippet 0 holds a number beyond 1e\+09"),
         (np.stack([snippet_array(drive(5))[0], 1.1 * snippet_array(drive(5))[0]]), "snippet 1 holds .* off a rotation by 0.21"),
     ],
 )

@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pose_paths import drive, trajectory
+from pose_paths import drive, trajectory, write_tum
 
 from benchmark.errors import TrajectoryError
-from benchmark.io.trajectories import read_trajectory, write_kitti, write_tum
-from benchmark.trajectory import Trajectory
+from benchmark.io.trajectories import read_trajectory, write_kitti
 
 POSE = "1 0 0 0 0 1 0 0 0 0 1 0"
 TUM = "0 0 0 0 0 0 1"
@@ -37,16 +36,14 @@ def test_frames_with_gaps_are_written_with_their_numbers(tmp_path: Path) -> None
     assert (back.form, back.frame.tolist()) == ("kitti13", [2, 3, 7])
 
 
-def test_tum_survives_a_round_trip(tmp_path: Path) -> None:
+def test_tum_is_read(tmp_path: Path) -> None:
     poses, time = drive(30), 1e9 + 0.1 * np.arange(30)
-    write_tum(tmp_path / "a.txt", Trajectory(poses, np.arange(30), time, "x", "tum"))
+    write_tum(tmp_path / "a.txt", poses, time=time)
     back = read_trajectory(tmp_path / "a.txt")
     assert back.form == "tum"
     assert back.poses == pytest.approx(poses, abs=1e-12)
     assert back.time is not None
     assert np.array_equal(back.time, time)
-    with pytest.raises(TrajectoryError, match="has no times"):
-        write_tum(tmp_path / "b.txt", trajectory(poses))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +58,24 @@ def test_tum_survives_a_round_trip(tmp_path: Path) -> None:
 )
 def test_blanks_and_line_endings_do_not_matter(tmp_path: Path, text: str) -> None:
     assert len(read_trajectory(written(tmp_path, text)).poses) == 2
+
+
+def test_letters_of_any_script_may_stand_in_a_comment(tmp_path: Path) -> None:
+    assert len(read_trajectory(written(tmp_path, f"# my_poses, v\u00e9rit\u00e9 \u0661\n{POSE}\n")).poses) == 1
+
+
+def test_rotations_that_are_off_are_mended_and_rounded_ones_are_not(tmp_path: Path) -> None:
+    rounded = read_trajectory(written(tmp_path, f"{POSE}\n1.0000008{POSE[1:]}\n"))
+    assert (rounded.poses[1, 0, 0], rounded.mended) == (1.0000008, "")
+    off = read_trajectory(written(tmp_path, f"{POSE}\n1.0000008{POSE[1:]}\n\n0.9998{POSE[1:]}".replace("\n\n", "\n# x\n")))
+    assert (off.poses == np.eye(4)).all()
+    assert off.mended == (
+        "rotations were off by up to 0.0004 (largest entry of |R^T R - I|, line 4); all were replaced by the nearest ones. "
+        "Write them with more digits"
+    )
+    numbered = read_trajectory(written(tmp_path, f"5 {POSE}\n8 1.0002{POSE[1:]}"))
+    assert (numbered.poses == np.eye(4)).all()
+    assert numbered.frame.tolist() == [5, 8]
 
 
 def test_rounding_of_real_files_is_accepted(tmp_path: Path) -> None:
@@ -81,6 +96,8 @@ REFUSED = {
     f"{TUM} 1e200": "line 1: holds a number beyond",
     "1 2 3": "line 1: has 3 columns; expected 12 numbers",
     f"{POSE}\nx{POSE[1:]}": "line 2: holds 'x'; expected numbers",
+    f"{POSE}\n1_0{POSE[1:]}": "line 2: holds '1_0'; expected numbers",
+    f"{POSE}\n\u0661{POSE[1:]}": "line 2: holds '\u0661'; expected numbers",
     f"{POSE}\nnan{POSE[1:]}": "line 2: holds nan; expected finite",
     f"{POSE}\n{POSE[:-1]}inf": "line 2: holds inf; expected finite",
     f"{POSE}\n1.002{POSE[1:]}": "line 2: its 3x3 part is off a rotation by 0.004",

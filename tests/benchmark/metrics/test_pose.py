@@ -8,7 +8,6 @@ from benchmark.metrics.pose import (
     find_segments,
     segment_errors,
     snippets_monodepth2,
-    snippets_rmse,
     snippets_sfmlearner,
     step_motions,
 )
@@ -69,13 +68,16 @@ def test_snippets_by_hand() -> None:
     x = np.array([[0, 0], [0, 1], [0, 2], [0, 3], [1, 4.0]])
     g = x * [0, 1]
     residual = np.linalg.norm((g * x).sum() / (x * x).sum() * x - g)
-    assert snippets_sfmlearner(gt, pred) == pytest.approx([residual / 5])
-    assert snippets_rmse(gt, pred) == pytest.approx([residual / np.sqrt(5)])
+    published, rmse = snippets_sfmlearner(gt, pred)
+    assert published == pytest.approx([residual / 5])
+    assert rmse == pytest.approx([residual / np.sqrt(5)])
     # Without rotations the chain of inverses is the mirrored path; the tails of 4, 3 and 2 frames are scored as well.
     errors = snippets_monodepth2(gt, pred)
     assert errors[0] == pytest.approx(residual / 5)
     assert errors[3] == pytest.approx(np.sqrt(0.5) / 2)
     assert len(errors) == 4
+    assert snippets_monodepth2(gt, pred, tails=False) == pytest.approx(errors[:1])
+    assert len(snippets_monodepth2(gt[:4], pred[:4], tails=False)) == 0
 
 
 def test_snippets_do_not_see_scale_or_the_sign_of_translations() -> None:
@@ -84,12 +86,12 @@ def test_snippets_do_not_see_scale_or_the_sign_of_translations() -> None:
     for factor in (7.0, -1.0):
         other = pred.copy()
         other[:, :3, 3] *= factor
-        assert snippets_sfmlearner(gt, other) == pytest.approx(snippets_sfmlearner(gt, pred))
+        assert snippets_sfmlearner(gt, other)[0] == pytest.approx(snippets_sfmlearner(gt, pred)[0])
 
 
 def test_standing_still_has_no_snippet_error_and_few_frames_have_no_snippet() -> None:
-    assert np.isnan(snippets_sfmlearner(drive(5), np.tile(np.eye(4), (5, 1, 1)))).all()
-    assert len(snippets_sfmlearner(drive(4), drive(4))) == 0
+    assert np.isnan(snippets_sfmlearner(drive(5), np.tile(np.eye(4), (5, 1, 1)))[0]).all()
+    assert len(snippets_sfmlearner(drive(4), drive(4))[0]) == 0
     assert len(snippets_monodepth2(drive(4), drive(4))) == 3
 
 
