@@ -11,7 +11,7 @@ import click
 from benchmark import __version__
 from benchmark.cli_lists import protocols, splits
 from benchmark.cli_pack import pack
-from benchmark.cli_pose import evaluate_pose, evaluate_pose_alias
+from benchmark.cli_pose import evaluate_pose
 from benchmark.cli_scoring import check, evaluate
 from benchmark.text_table import print_table
 
@@ -34,7 +34,15 @@ def offsets(text: str) -> tuple[int, ...]:
         raise click.BadParameter(f"{text}: expected offsets such as -1,1") from error
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Verbs(click.Group):
+    """The verbs, found with hyphens too: export-gt is export_gt, though neither the help nor a suggestion says so."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb of that name, or None."""
+        return super().get_command(ctx, cmd_name.replace("-", "_"))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="depthbench")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
@@ -44,7 +52,7 @@ def main(context: click.Context, debug: bool) -> None:
         context.obj["debug"] = debug
 
 
-for verb in (splits, protocols, evaluate, check, evaluate_pose, evaluate_pose_alias, pack):
+for verb in (splits, protocols, evaluate, check, evaluate_pose, pack):
     main.add_command(verb)
 
 
@@ -97,9 +105,6 @@ def export_gt(
         npz=npz, jobs=jobs,
     )  # fmt: skip
     click.echo(made.summary(), err=True)
-
-
-main.add_command(click.Command("export-gt", callback=export_gt.callback, params=export_gt.params, hidden=True))
 
 
 @datasets.command("download")
@@ -211,7 +216,7 @@ def datasets_render(
 @click.option("--seed", type=click.IntRange(0), help="noisy_truth: of the noise; default 0.")
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Threads; default: one for each core.")
 def predict(*, method: str, split: str, out: Path, data: Path | None, **options: Any) -> None:
-    """Write what METHOD predicts for a split, with a manifest beside it that `evaluate` reads.
+    """Write what METHOD predicts for a split: maps with a manifest that `evaluate` reads, or poses for `evaluate_pose`.
 
     \b
     constant      the same depth everywhere

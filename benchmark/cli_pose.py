@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
 
 ALIGNMENTS = ("none", "scale", "scale_7dof", "6dof", "7dof")  # those of align_poses.py, which would import numpy
 DIRECTIONS = ("next_from_this", "this_from_next")  # those of pose_directions.py
+
+
+def directory(text: str) -> Path:
+    """A folder to write into; wrong usage where it is nothing, which pathlib takes for the current folder, or a file."""
+    if not text or Path(text).is_file():
+        raise click.BadParameter(f"{text or 'nothing'}: expected a folder, . is the current one")
+    return Path(text)
 
 
 @click.command("evaluate_pose")
@@ -26,14 +34,14 @@ DIRECTIONS = ("next_from_this", "this_from_next")  # those of pose_directions.py
 )
 @click.option("--method", metavar="NAME", help="Default: the name of the folder or file.")
 @click.option(
-    "--allow-missing", type=click.IntRange(0), default=0, metavar="N", help="Average although N sequences have no score."
+    "--allow-missing",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Average although N sequences have no score; a file that is damaged or too short is refused all the same.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the records (JSON), the sequences and the segments (CSV).",
-)
-@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder for plots (PNG and SVG).")
+@click.option("--out", type=directory, help="Folder for the records (JSON), the sequences and the segments (CSV).")
+@click.option("--plots", type=directory, help="Folder for plots (PNG and SVG).")
 @click.option("--json", "as_json", is_flag=True, help="Print the list of records instead of the tables.")
 def evaluate_pose(
     *, pred: Path, gt: Path, protocol: str, alignments: tuple[str, ...], direction: str | None, method: str | None,
@@ -47,15 +55,11 @@ def evaluate_pose(
     scored = score_poses(PoseRequest(pred, gt, protocol, alignments, direction, method, allow_missing))
     records = scored.records() if out or as_json else []
     written = scored.write(out, records) if out else []
+    width = max(shutil.get_terminal_size((100, 0)).columns, 40)
+    click.echo(pose_records_json(records) if as_json else scored.tables(width=width), nl=False)
     if plots:
-        from benchmark.pose_plots import write_plots
+        from benchmark.pose_plot_files import write_plots
 
         written += write_plots(plots, scored.scores.rows, alignments=alignments or (scored.protocol.alignment,))
-    click.echo(pose_records_json(records) if as_json else scored.tables(), nl=False)
     for folder in dict.fromkeys(path.parent for path in written):
         click.echo(f"wrote {sum(path.parent == folder for path in written)} files to {folder}", err=True)
-
-
-evaluate_pose_alias = click.Command(
-    "evaluate-pose", callback=evaluate_pose.callback, params=evaluate_pose.params, help=evaluate_pose.help, hidden=True
-)

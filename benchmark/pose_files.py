@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import codecs
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, NoReturn
 
 from benchmark.errors import OptionError, TrajectoryError
 from benchmark.evaluate_pose import PoseRow, evaluate_pose, evaluate_snippets
 from benchmark.io.relative_poses import read_motions, read_relative
 from benchmark.io.snippet_poses import npy_shape, read_snippet_array, read_snippet_folder, snippet_files
-from benchmark.io.trajectories import read_trajectory
+from benchmark.io.trajectories import FORMS, read_trajectory
+from benchmark.kitti_times import add_times
 from benchmark.pose_directions import Direction, detect_direction
 from benchmark.pose_pairs import USUAL_RULES, Rules
 from benchmark.pose_snippets import Snippets
@@ -26,14 +30,23 @@ class PosePaths(NamedTuple):
     pred: Path
 
 
+class Pairing(NamedTuple):
+    """What is compared, and the files of the prediction's folder that no ground truth has the name of."""
+
+    paths: list[PosePaths]
+    passed_over: list[str]
+
+
 class PoseScores(NamedTuple):
-    """The rows of all sequences, perhaps those of their means, and the sequences that only the ground truth has."""
+    """The rows of all sequences, perhaps those of their means, and what is in none of them."""
 
     rows: list[PoseRow]
-    unpredicted: list[str]
+    unpredicted: list[str]  # sequences that only the ground truth has
+    passed_over: Sequence[str] = ()  # files that only the folder of predictions has
+    left_out: Mapping[str, str] = MappingProxyType({})  # by alignment: the sequences without a score, which no mean is over
 
 
-def pair_files(pred: Path, gt: Path) -> list[PosePaths]:
+def pair_files(pred: Path, gt: Path) -> Pairing:
     """What to compare: one pair, or each sequence of a folder with its namesake in the folder gt.
 
     A sequence is a `.txt`, a `.npy` or a folder of snippets; a folder of snippets may also be pred itself. One pair has the
@@ -43,9 +56,12 @@ def pair_files(pred: Path, gt: Path) -> list[PosePaths]:
         OptionError: a folder of predictions with one file of ground truth.
         TrajectoryError: nothing there, or no ground truth of that name.
     """
+    for path, what in ((pred, "predicted poses"), (gt, "ground truth")):
+        if not path.exists():
+            raise TrajectoryError(f"{path}: is not there; expected a file or a folder of {what}. Check the spelling")
     if not pred.is_dir() or snippet_files(pred):
-        truth = gt if not gt.is_dir() or snippet_files(gt) else _truth(pred, gt)
-        return [PosePaths(truth.stem if truth.is_file() else pred.stem, truth, pred)]
+        truth = gt if not gt.is_dir() or snippet_files(gt) else _truths(gt).get(pred.stem) or _no_truth(pred, gt)
+        return Pairing([PosePaths(truth.stem if truth.is_file() else pred.stem, truth, pred)], [])
     if not gt.is_dir():
         raise OptionError(f"--gt {gt}: is no folder, but {pred} is; expected a folder with a file of the same name for each")
     found = _sequences(pred)
@@ -53,21 +69,31 @@ def pair_files(pred: Path, gt: Path) -> list[PosePaths]:
         raise TrajectoryError(
             f"{pred}: holds no .txt, .npy or folder of snippets; expected one file of poses for each sequence, such as 09.txt"
         )
-    for before, path in pairwise(found):
+    truths = _truths(gt)
+    own = [path for path in found if path.stem in truths]
+    if not own:
+        _no_truth(found[0], gt)
+    for before, path in pairwise(own):
         if before.stem == path.stem:
             raise TrajectoryError(f"{pred}: holds both {before.name} and {path.name}; expected one prediction of each sequence")
-    return [PosePaths(path.stem, _truth(path, gt), path) for path in found]
+    return Pairing(
+        [PosePaths(path.stem, truths[path.stem], path) for path in own], [path.name for path in found if path not in own]
+    )
 
 
 def _sequences(folder: Path) -> list[Path]:
+    """What is called like a file of poses, and what is a folder of snippets."""
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    return [path for path in entries if path.suffix in {".txt", ".npy"} or (path.is_dir() and snippet_files(path))]
+    return [path for path in entries if path.suffix.lower() in {".txt", ".npy"} or (path.is_dir() and snippet_files(path))]
 
 
-def _truth(pred: Path, gt: Path) -> Path:
-    for path in (gt / f"{pred.stem}.txt", gt / pred.stem):
-        if path.is_file() or path.is_dir():
-            return path
+def _truths(folder: Path) -> dict[str, Path]:
+    """What may be ground truth, by sequence; a file goes before a folder of snippets."""
+    found = [path for path in _sequences(folder) if path.suffix.lower() != ".npy"]
+    return {path.stem: path for path in sorted(found, key=lambda path: path.suffix != "")}
+
+
+def _no_truth(pred: Path, gt: Path) -> NoReturn:
     names = ", ".join(path.name for path in _sequences(gt)[:20]) or "no .txt at all"
     raise TrajectoryError(
         f"{pred}: has no ground truth: {gt} holds {names}; expected {pred.stem}.txt there. Name the file after its "
@@ -87,7 +113,7 @@ def score_files(
         OptionError: options that the files do not go with.
         TrajectoryError: files that cannot be read or do not belong together.
     """
-    paths = pair_files(pred, gt)
+    paths, passed_over = pair_files(pred, gt)
     rows = [row for pair in paths for row in _score(pair, alignments, direction, rules)]
     kinds = {row.pair is None: row.sequence for row in rows}
     if len(kinds) > 1:
@@ -95,12 +121,23 @@ def score_files(
             f"{pred}: {kinds[True]} is snippets and {kinds[False]} a trajectory, which have no mean; expected one kind. Score "
             "each by itself"
         )
-    there = {path.stem for path in _sequences(gt)} if pred.is_dir() and gt.is_dir() and not snippet_files(gt) else set()
-    unpredicted = sorted(there - {pair.sequence for pair in paths})
-    return PoseScores(rows, unpredicted)
+    truths = _truths(gt) if pred.is_dir() and gt.is_dir() and not snippet_files(gt) else {}
+    unpredicted = {sequence for sequence, path in truths.items() if path.is_dir() or _begins_with_a_pose(path)}
+    return PoseScores(rows, sorted(unpredicted - {pair.sequence for pair in paths}), passed_over)
+
+
+def _begins_with_a_pose(path: Path) -> bool:
+    """Whether the first line holds as many numbers as a pose; a README.txt beside the poses does not."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        lines = [line.split() for line in file.read(1 << 12).removeprefix(codecs.BOM_UTF8).split(b"\n")]
+    first = next((line for line in lines if line and not line[0].startswith(b"#")), [])
+    return len(first) in FORMS.values() and all(any(letter in b"0123456789" for letter in word) for word in first)
 
 
 def _score(paths: PosePaths, alignments: Sequence[str], direction: str | None, rules: Rules) -> list[PoseRow]:
+    _require_files(paths)
     truth, sequence = _read_truth(paths.gt), paths.sequence
     pred, found = _read_pred(paths.pred, truth, direction)
     if isinstance(pred, Snippets):
@@ -114,7 +151,20 @@ def _score(paths: PosePaths, alignments: Sequence[str], direction: str | None, r
             f"--gt {paths.gt}: holds snippets, but {paths.pred} a whole trajectory; expected the poses of the whole sequence, "
             "such as poses/09.txt of KITTI odometry"
         )
-    return evaluate_pose(truth, pred, sequence=sequence, alignments=alignments, rules=rules, direction=found)
+    timed, form = add_times(truth, pred)
+    rows = evaluate_pose(timed, pred, sequence=sequence, alignments=alignments, rules=rules, direction=found)
+    return [replace(row, about=replace(row.about, gt_form=form)) if row.about else row for row in rows]
+
+
+def _require_files(paths: PosePaths) -> None:
+    for path in (paths.pred, paths.gt):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise TrajectoryError(
+                f"{path}: is a pipe or a device; expected a file, which is read once to score it and once for its hash. Write "
+                "the poses into a file first"
+            )
+    if paths.pred.is_dir() and not snippet_files(paths.pred):
+        raise TrajectoryError(f"{paths.pred}: is a folder without snippets such as 000000.txt; expected a file of poses")
 
 
 def _read_truth(path: Path) -> Trajectory | Snippets:
@@ -148,8 +198,9 @@ def _read_pred(
 
 def _shape(path: Path) -> tuple[int, ...]:
     """The shape of a `.npy`, of three or four dimensions; nothing for other files."""
-    shape = npy_shape(path) if path.suffix == ".npy" else ()
-    if path.suffix == ".npy" and len(shape) not in {3, 4}:
+    npy = path.suffix.lower() == ".npy"
+    shape = npy_shape(path) if npy else ()
+    if npy and len(shape) not in {3, 4}:
         raise TrajectoryError(
             f"{path}: holds {shape}; expected relative motions (n, 4, 4) or snippets (n, 5, 3, 4). Write the poses of a whole "
             "sequence as text, 12 numbers on a line"

@@ -1,4 +1,4 @@
-"""Pictures of trajectories: the path from above, errors by the length and the speed of segments, and the drift of scale.
+"""Figures of trajectories: the path from above, errors by the length and the speed of segments, and the drift of scale.
 
 Arrays in, a figure out; nothing is aligned or measured here. Colours are Okabe and Ito's, which colour-blind readers tell
 apart, one for each alignment in every figure. `none` and `scale_7dof` are dashed: on segments they have the errors of
@@ -7,12 +7,9 @@ apart, one for each alignment in every figure. `none` and `scale_7dof` are dashe
 
 from __future__ import annotations
 
-import io
-import re
 import textwrap
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,8 +17,6 @@ from numpy.typing import NDArray
 
 from benchmark.errors import OptionError
 from benchmark.evaluate_pose import PoseRow, SegmentTable, aligned_pred, segment_table
-from benchmark.io.files import atomic_write
-from benchmark.plots import png
 from benchmark.pose_pairs import PIECE_M, scale_along
 
 if TYPE_CHECKING:
@@ -59,8 +54,9 @@ def by_speed(table: SegmentTable) -> Curve:
 
     Its bins end at 24 m/s; they are continued as far as the segments go.
     """
-    fastest = float(table.speed_mps.max(initial=0.0))
-    centres = SPEED_STEP_MPS * np.arange(1, np.ceil(fastest / SPEED_STEP_MPS) + 1)
+    below = np.floor(table.speed_mps / SPEED_STEP_MPS)
+    centres = SPEED_STEP_MPS * np.unique(np.concatenate([below, below + 1]))
+    centres = centres[centres > 0]
     groups = [np.abs(table.speed_mps - centre) < SPEED_REACH_MPS for centre in centres]
     enough = [k for k, group in enumerate(groups) if group.sum() >= FEWEST_SEGMENTS]
     return _curve(table, centres[enough] * KMH, [groups[k] for k in enough])
@@ -90,7 +86,7 @@ def path_figure(gt: Array, predictions: Mapping[str, Array], *, title: str, labe
     axes.plot([], [], "o", color=NOTHING, label="start")
     axes.plot([], [], "s", color=NOTHING, label="end")
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set(xlabel="x, to the right of the first camera [m]", ylabel="z, forward [m]")
+    axes.set(xlabel="x, to the right of the first predicted camera [m]", ylabel="z, forward [m]")
     _legend(figure, axes)
     return figure
 
@@ -181,20 +177,6 @@ def _legend(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK, fontsize=10)
 
 
-def svg(figure: Figure) -> bytes:
-    """The figure as an SVG that refers to nothing outside itself; the same figure gives the same bytes."""
-    from matplotlib import rc_context
-
-    out = io.BytesIO()
-    # Text stays text, and neither the day nor the process changes a byte.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "depthbench"}):
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(out, format="svg", facecolor=figure.get_facecolor(), metadata=nothing)
-    text = re.sub(rb"<!DOCTYPE[^>]*>\s*", b"", out.getvalue(), count=1)
-    # Coordinates to a hundredth of a point, of six decimals: a third less.
-    return re.sub(rb' d="[^"]*"', lambda path: re.sub(rb"(\.\d\d)\d+", rb"\1", path[0]), text)
-
-
 def draw_sequence(rows: Sequence[PoseRow]) -> dict[str, Figure]:
     """The figures of one sequence, by kind; rows are the alignments to draw, the headline first."""
     head, pair = rows[0], rows[0].pair
@@ -207,9 +189,14 @@ def draw_sequence(rows: Sequence[PoseRow]) -> dict[str, Figure]:
     figures = {"trajectory": path_figure(pair.gt[:, :3, 3], lines, title=title, labels=ates)}
     figures |= draw_segments(f"sequence {head.sequence}", {row.alignment: segment_table(row) for row in rows if not row.reason})
     distance_m, scale = scale_along(pair)
+    moving = int(np.isfinite(scale).sum())
+    if not moving:
+        return figures
     curve = interrupted(np.column_stack([distance_m, scale]), (distance_m // PIECE_M).astype(np.int64))
-    title = f"sequence {head.sequence}: scale drift {head.scale_drift:.2f} % (standard deviation of {len(scale)} pieces)"
-    return figures | {"scale_drift": scale_figure(*curve.T, title=title)}
+    drift = f"{head.scale_drift:.2f} % (standard deviation of {len(scale)} pieces)"
+    if np.isnan(head.scale_drift):
+        drift = f"undefined ({moving} of {len(scale)} pieces have a scale)"
+    return figures | {"scale_drift": scale_figure(*curve.T, title=f"sequence {head.sequence}: scale drift {drift}")}
 
 
 def _ate(row: PoseRow) -> str:
@@ -222,15 +209,26 @@ def interrupted(rows: Array, at: NDArray[np.int64]) -> Array:
     return np.insert(rows, gaps, np.nan, axis=0) if len(rows) else rows
 
 
-def draw_segments(name: str, tables: Mapping[str, SegmentTable]) -> dict[str, Figure]:
-    """The errors by length and by speed of the segments of one sequence, or of all, by alignment; none without segments."""
+def draw_segments(
+    name: str, tables: Mapping[str, SegmentTable], *, without: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Figure]:
+    """The errors by length and by speed of the segments of one sequence, or of all, by alignment; none without segments.
+
+    Args:
+        name: of what the tables are of.
+        tables: the segments by alignment, the headline first.
+        without: by alignment, the sequences that its table lacks.
+    """
     tables = {alignment: table for alignment, table in tables.items() if len(table.length_m)}
     if not tables:
         return {}
     head, table = next(iter(tables.items()))
     t_err, r_err, count = table.t_err_percent.mean(), table.r_err_deg_per_100m.mean(), len(table.length_m)
-    title = f"{name}: t_err {t_err:.2f} %, r_err {r_err:.3f} °/100 m ({head}), {count:,} segments"
-    labels = {alignment: f"{alignment}: {own.t_err_percent.mean():.2f} %" for alignment, own in tables.items()}
+    said = {
+        alignment: f"{alignment} without {without[alignment]}" if alignment in without else alignment for alignment in tables
+    }
+    title = f"{name}: t_err {t_err:.2f} %, r_err {r_err:.3f} °/100 m ({said[head]}), {count:,} segments"
+    labels = {alignment: f"{said[alignment]}: {own.t_err_percent.mean():.2f} %" for alignment, own in tables.items()}
     return {
         kind: errors_figure({a: group(t) for a, t in tables.items()}, title=title, xlabel=xlabel, labels=labels)
         for kind, group, xlabel in (
@@ -238,63 +236,3 @@ def draw_segments(name: str, tables: Mapping[str, SegmentTable]) -> dict[str, Fi
             ("errors_by_speed", by_speed, "speed [km/h], each point the segments within 7.2 km/h of it"),
         )
     }
-
-
-def write_plots(folder: Path, rows: Sequence[PoseRow], *, alignments: Sequence[str]) -> list[Path]:
-    """Write PNG and SVG of every figure of every sequence, and of the segments of all; the files that were written.
-
-    Args:
-        folder: made where it is missing; files of the same names are replaced.
-        rows: what evaluate_pose returned; means, which have no trajectory, are passed over.
-        alignments: those to draw, the headline first.
-
-    Raises:
-        OptionError: no row has a trajectory, or none has a wanted alignment.
-    """
-    wanted = [row for alignment in alignments for row in rows if row.alignment == alignment and row.about is not None]
-    if not wanted:
-        raise OptionError(f"nothing to plot: no sequence was scored under {', '.join(alignments)}")
-    sequences = list(dict.fromkeys(row.sequence for row in wanted))
-    figures = {sequence: draw_sequence([row for row in wanted if row.sequence == sequence]) for sequence in sequences}
-    names = dict(zip(sequences, file_names(sequences), strict=True))
-    drawn = {f"{names[sequence]}.{kind}": figure for sequence, kinds in figures.items() for kind, figure in kinds.items()}
-    if len(sequences) > 1:
-        drawn |= {f"all.{kind}": figure for kind, figure in draw_segments("all sequences", _pooled(wanted)).items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_write(folder / f"{name}{end}", figure) for name, figure in drawn.items() for end in FORMS]
-
-
-def _pooled(rows: Sequence[PoseRow]) -> dict[str, SegmentTable]:
-    """The segments of all sequences by alignment, where it exists for all of them."""
-    by_alignment = {
-        alignment: [r for r in rows if r.alignment == alignment] for alignment in dict.fromkeys(r.alignment for r in rows)
-    }
-    return {
-        alignment: SegmentTable(*map(np.concatenate, zip(*map(segment_table, own), strict=True)))
-        for alignment, own in by_alignment.items()
-        if not any(row.reason for row in own)
-    }
-
-
-def file_names(sequences: Sequence[str]) -> list[str]:
-    """A file name for each sequence, whatever characters that has; none is `all`, and no two differ in case alone."""
-    taken, names = {"all"}, []
-    for sequence in sequences:
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "_", sequence).strip("_-")[:80] or "sequence"
-        name = next(n for n in (stem, *(f"{stem}-{k}" for k in range(2, len(sequences) + 3))) if n.casefold() not in taken)
-        taken.add(name.casefold())
-        names.append(name)
-    return names
-
-
-def _write(path: Path, figure: Figure) -> Path:
-    with warnings.catch_warnings():
-        # Letters that the font lacks, in the name of a sequence, are boxes in the PNG and themselves in the SVG.
-        warnings.filterwarnings("ignore", message="Glyph")
-        data = FORMS[path.suffix](figure)
-    with atomic_write(path) as file:
-        file.write(data)
-    return path
-
-
-FORMS = {".png": png, ".svg": svg}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill, shorten
 
 from benchmark.evaluate_pose import PoseRow
@@ -13,36 +13,59 @@ from benchmark.pose_files import PoseScores
 from benchmark.split_formats import format_ranges
 from benchmark.text_table import text_table
 
-WIDTH = 120
+WIDTH = 120  # of what is no table, at most
 TITLES = {"mean": "mean over the sequences", "all": "over all segments, frames and snippets"}
 # What changes with the alignment, as tables of the field print it; the other metrics are in the JSON.
 COLUMNS = ["t_err", "r_err", "ate_rmse", "rpe_trans_mean", "rpe_trans_rmse", "rpe_rot_mean", "rpe_rot_rmse"]
 SNIPPETS = {"snippet5_monodepth2": "Monodepth2", "snippet5_sfmlearner": "SfMLearner", "snippet5_rmse": "RMSE"}
 
 
-def render_poses(scores: PoseScores, *, columns: Sequence[str] = COLUMNS) -> str:
+def render_poses(scores: PoseScores, *, columns: Sequence[str] = COLUMNS, width: int = WIDTH) -> str:
     """A table for each sequence, one line for each alignment, between what was compared and what is odd about it.
 
-    The 5-frame errors, which no alignment changes, have a line of their own and no columns.
+    The 5-frame errors, which no alignment changes, have a line of their own and no columns. Tables are as wide as they are,
+    the lines around them are filled to the width.
     """
-    sequences = dict.fromkeys(row.sequence for row in scores.rows)
-    blocks = [_block([row for row in scores.rows if row.sequence == sequence], columns) for sequence in sequences]
+    kinds = dict.fromkeys((row.sequence, row.about is None) for row in scores.rows)  # a sequence may be called `all`
+    blocks = [
+        _block([row for row in scores.rows if (row.sequence, row.about is None) == kind], columns, scores.left_out, width)
+        for kind in kinds
+    ]
     if scores.unpredicted:
-        blocks.append(f"no prediction for {', '.join(scores.unpredicted)}")
+        blocks.append(wrapped(f"no prediction for {', '.join(scores.unpredicted)}", width))
     return "\n\n".join(blocks) + "\n"
 
 
-def _block(rows: Sequence[PoseRow], columns: Sequence[str]) -> str:
-    first = rows[0]
-    snippets_only = math.isnan(first.path_length_m)
-    counts = [f"{first.n_poses} {'snippets' if snippets_only else 'poses'}", f"{first.n_missing} missing"]
-    counts += [] if snippets_only else [f"{first.path_length_m:.1f} m", f"{first.n_segments} segments"]
-    head = [f"{TITLES.get(first.sequence, first.sequence)}: {', '.join(counts)}"]
-    if first.about is not None:
-        head.append(f"prediction: {first.about.pred_form}; ground truth: {first.about.gt_form}")
-        head += [_direction(first.about.direction)] if first.about.direction else []
-    snippets = _snippets(next((row for row in rows if not row.reason), first))
-    return "\n".join([*head, *([] if snippets_only else [_table(rows, columns)]), *snippets, *_remarks(rows)])
+def wrapped(line: str, width: int) -> str:
+    """The line filled to the width, further lines indented; neither names of files nor ranges of frames are broken."""
+    return fill(line, min(width, WIDTH), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _block(rows: Sequence[PoseRow], columns: Sequence[str], left_out: Mapping[str, str], width: int) -> str:
+    about, without = rows[0].about, {} if rows[0].about else left_out
+    first = next((row for row in rows if row.alignment not in without), rows[0])
+    head = [f"{first.sequence if about else TITLES[first.sequence]}: {_counts(first)}"]
+    if about is not None:
+        head.append(f"prediction: {about.pred_form}; ground truth: {about.gt_form}")
+        head += [_direction(about.direction)] if about.direction else []
+    table = [] if math.isnan(first.path_length_m) else [_table(rows, columns)]
+    below = [*_snippets(next((row for row in rows if not row.reason), first)), *_partial(rows, without), *_remarks(rows, width)]
+    return "\n".join([*(wrapped(line, width) for line in head), *table, *(wrapped(line, width) for line in below)])
+
+
+def _counts(row: PoseRow) -> str:
+    if math.isnan(row.path_length_m):
+        return f"{row.n_poses} snippets, {row.n_missing} missing"
+    return f"{row.n_poses} poses, {row.n_missing} missing, {row.path_length_m:.1f} m, {row.n_segments} segments"
+
+
+def _partial(rows: Sequence[PoseRow], without: Mapping[str, str]) -> list[str]:
+    """Which means are not over all sequences, and over how much they are."""
+    over = {row.alignment: f"over {_counts(row)}" for row in rows}
+    said: dict[str, list[str]] = {}
+    for alignment, names in without.items():
+        said.setdefault(f"without {names}, {over.get(alignment, 'so that none is left')}", []).append(alignment)
+    return [f"{', '.join(alignments)}: {text}" for text, alignments in said.items()]
 
 
 def _table(rows: Sequence[PoseRow], columns: Sequence[str]) -> str:
@@ -64,15 +87,16 @@ def _snippets(row: PoseRow) -> list[str]:
     return [f"5-frame errors in m, each snippet scaled: {', '.join(found)}"] if found else []
 
 
-def _remarks(rows: Sequence[PoseRow]) -> list[str]:
+def _remarks(rows: Sequence[PoseRow], width: int) -> list[str]:
     about = rows[0].about
     made = [f"{row.alignment}: {row.reason}" for row in rows if row.reason]
     made += [f"{row.alignment}: the scale is negative; are the translations inverted?" for row in rows if row.scale < 0]
     if about is not None and len(about.missing):
         ranges = format_ranges(about.missing.tolist()).replace(" ", ", ")
-        made.append(shorten(f"missing: {ranges}", WIDTH, placeholder=" ..."))
-    made += [f"note: {note}" for note in (about.notes if about else ())]
-    return [fill(line, WIDTH, subsequent_indent="  ", break_long_words=False) for line in made]
+        made.append(shorten(f"missing: {ranges}", min(width, WIDTH), placeholder=" ...", break_on_hyphens=False))
+    if about is not None and any(row.pair and row.errors and not len(row.errors.step_t) for row in rows):
+        made.append("note: no two consecutive frames are predicted, so that neither RPE nor the 5-frame errors exist")
+    return made + [f"note: {note}" for note in (about.notes if about else ())]
 
 
 def _direction(direction: Direction) -> str:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.align_poses import ALIGNMENTS
-from benchmark.errors import TrajectoryError
+from benchmark.errors import OptionError, TrajectoryError
 from benchmark.evaluate_pose import PoseRow, mean_rows
-from benchmark.io.pose_results import write_pose_result
+from benchmark.io.pose_results import check_overwriting, write_pose_result
 from benchmark.io.results import default_name, method_name
+from benchmark.pose_directions import DIRECTIONS
 from benchmark.pose_files import PoseScores, score_files
 from benchmark.pose_pairs import MAX_TIME_GAP_S, Rules
 from benchmark.pose_protocol import SEGMENT_METRICS, PoseProtocol, is_snippet_metric, load_pose_protocol
 from benchmark.pose_records import Record, of_protocol, pose_records, sequence_warnings, why_not
-from benchmark.pose_report import COLUMNS, render_poses
-
-WIDTH = 100
+from benchmark.pose_report import COLUMNS, WIDTH, render_poses, wrapped
 
 
 @dataclass(frozen=True)
 class PoseRequest:
     """What a user asks `evaluate_pose` for; no alignments: all of them, or the protocol's where they change nothing."""
 
-    pred: Path
-    gt: Path
+    pred: Path | str
+    gt: Path | str
     protocol: str = "kitti_odometry"
     alignments: tuple[str, ...] = ()
     direction: str | None = None
@@ -55,18 +53,22 @@ class ScoredPoses:
             warnings=self.warnings,
         )
 
-    def tables(self) -> str:
+    def tables(self, *, width: int = WIDTH) -> str:
         """What the command prints: the protocol's metrics first, the others beside them, and what to be careful about."""
         beside = [name for name in COLUMNS if self.protocol.segments or name not in SEGMENT_METRICS]
-        columns = dict.fromkeys([*self.protocol.metrics, *beside])
-        said = (
-            textwrap.fill(f"warning: {text}", WIDTH, subsequent_indent="  ", break_long_words=False) for text in self.warnings
-        )
-        head = f"{self.protocol.name} v{self.protocol.version}: {self.method}"
-        return "\n".join([head, "", render_poses(self.scores, columns=list(columns)), *said, *[""] * bool(self.warnings)])
+        columns = dict.fromkeys(name for name in [*self.protocol.metrics, *beside] if not is_snippet_metric(name))
+        said = (wrapped(f"warning: {text}", width) for text in self.warnings)
+        head = wrapped(f"{self.protocol.name} v{self.protocol.version}: {self.method}", width)
+        blocks = render_poses(self.scores, columns=list(columns), width=width)
+        return "\n".join([head, "", blocks, *said, *[""] * bool(self.warnings)])
 
     def write(self, folder: Path, records: Sequence[Record]) -> list[Path]:
-        """Write the records and their tables into the folder."""
+        """Write the records and their tables into the folder.
+
+        Raises:
+            ResultError: the folder cannot be written, or one of the files is a record over other sequences.
+        """
+        check_overwriting(folder, records)
         own = of_protocol(self.scores.rows, self.protocol)
         return [
             path
@@ -83,22 +85,52 @@ def score_poses(request: PoseRequest) -> ScoredPoses:
     Raises:
         InputError: whatever makes a number meaningless; see the modules that read each file.
     """
-    protocol = load_pose_protocol(request.protocol)
+    _check_choices(request)
+    protocol, pred = load_pose_protocol(request.protocol), Path(request.pred)
     alignments = tuple(dict.fromkeys(request.alignments)) or usual_alignments(protocol)
-    scores = score_files(request.pred, request.gt, alignments, direction=request.direction, rules=rules_of(protocol))
+    if not protocol_aligns(protocol) and alignments != (protocol.alignment,):
+        raise OptionError(
+            f"--align {' '.join(alignments)}: {protocol.name} scales each snippet by itself, so no alignment changes it; leave "
+            "--align out"
+        )
+    scores = score_files(pred, Path(request.gt), alignments, direction=request.direction, rules=rules_of(protocol))
     rows = scores.rows
     _check_association(rows, protocol)
-    counted = _counted(of_protocol(rows, protocol) or rows, protocol, request.allow_missing)
-    several = len({row.sequence for row in counted}) > 1
-    scores = scores._replace(rows=[*rows, *(mean_rows(counted) if several else ())])
-    method = method_name(request.method or _name_of(request.pred, {row.sequence for row in rows}))
-    return ScoredPoses(scores, protocol, method, sequence_warnings(rows, protocol), request.allow_missing)
+    method = method_name(_name_of(pred, {row.sequence for row in rows}) if request.method is None else request.method)
+    warnings = [*sequence_warnings(rows, protocol), *_passed_over(scores)]
+    return ScoredPoses(_with_means(scores, protocol, request.allow_missing), protocol, method, warnings, request.allow_missing)
 
 
-def _counted(rows: Sequence[PoseRow], protocol: PoseProtocol, allowed: int) -> list[PoseRow]:
-    """The rows that means are over: those without a score are left out where no more of them are than allowed."""
+def _check_choices(request: PoseRequest) -> None:
+    for option, choices, known in (
+        ("--align", request.alignments, ALIGNMENTS),
+        ("--direction", (request.direction,) if request.direction is not None else (), DIRECTIONS),
+    ):
+        for choice in choices:
+            if choice not in known:
+                raise OptionError(f"{option} {choice}: is unknown; expected one of {', '.join(known)}")
+
+
+def _passed_over(scores: PoseScores) -> list[str]:
+    if not scores.passed_over:
+        return []
+    names = ", ".join(scores.passed_over)
+    return [f"{names}: passed over, no ground truth has the name; expected the name of a sequence, such as 09.txt"]
+
+
+def _with_means(scores: PoseScores, protocol: PoseProtocol, allowed: int) -> PoseScores:
+    """The scores with the means over the protocol's sequences; those without a score are left out where no more of them are
+    than allowed."""
+    rows = of_protocol(scores.rows, protocol)
     unscored = Counter(row.alignment for row in rows if why_not(row, protocol))
-    return [row for row in rows if unscored[row.alignment] > allowed or not why_not(row, protocol)]
+    counted = [row for row in rows if unscored[row.alignment] > allowed or not why_not(row, protocol)]
+    means = mean_rows(counted) if len({row.sequence for row in counted}) > 1 else []
+    left_out = {
+        alignment: ", ".join(row.sequence for row in rows if row.alignment == alignment and why_not(row, protocol))
+        for alignment, n in unscored.items()
+        if n <= allowed
+    }
+    return scores._replace(rows=[*scores.rows, *means], left_out=left_out)
 
 
 def rules_of(protocol: PoseProtocol) -> Rules:
@@ -109,7 +141,12 @@ def rules_of(protocol: PoseProtocol) -> Rules:
 
 def usual_alignments(protocol: PoseProtocol) -> tuple[str, ...]:
     """All alignments, or the protocol's own alone where each snippet is scaled by itself."""
-    return (protocol.alignment,) if all(map(is_snippet_metric, protocol.metrics)) else tuple(ALIGNMENTS)
+    return tuple(ALIGNMENTS) if protocol_aligns(protocol) else (protocol.alignment,)
+
+
+def protocol_aligns(protocol: PoseProtocol) -> bool:
+    """Whether any metric of the protocol changes with the alignment."""
+    return not all(map(is_snippet_metric, protocol.metrics))
 
 
 def _check_association(rows: Sequence[PoseRow], protocol: PoseProtocol) -> None:

@@ -17,6 +17,8 @@ from hypothesis import settings
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+os.environ["COLUMNS"] = "100"  # of the terminal that messages are filled to; xdist's workers have 80
+
 if "mix_stderr" in inspect.signature(CliRunner).parameters:  # click 8.1 puts stderr into stdout unless told otherwise
     CliRunner.__init__ = partialmethod(CliRunner.__init__, mix_stderr=False)  # type: ignore[method-assign]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark.errors import ResultError
 from benchmark.evaluate_pose import PoseRow, segment_table
 from benchmark.io.results import to_json, validate_record, write_texts
 from benchmark.pose_protocol import PoseProtocol
@@ -28,6 +30,37 @@ def pose_records_json(records: Sequence[dict[str, Any]]) -> str:
     return to_json(list(records))
 
 
+def check_overwriting(folder: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Refuse to put records in the place of others that are over other sequences; the same sequences are scored anew.
+
+    Raises:
+        ResultError: such a record is there.
+    """
+    for record in records:
+        path = folder / f"{_stem(record)}.json"
+        there = _sequences(path)
+        if there is not None and there != record["sequences"]:
+            old, new = (", ".join(map(str, names)) for names in (there, record["sequences"]))
+            raise ResultError(
+                f"{path}: is the record of sequences {old}, and would be replaced by that of {new}; expected a place of its "
+                "own. Choose another --out or --method, or remove the file"
+            )
+
+
+def _sequences(path: Path) -> list[Any] | None:
+    """The sequences of the record in a file; None where there is none."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None  # no record is lost
+    found = content.get("sequences") if isinstance(content, dict) else None
+    return found if isinstance(found, list) else None
+
+
+def _stem(record: dict[str, Any]) -> str:
+    return f"{record['method']}.{record['protocol']['name']}.{record['alignment']}"
+
+
 def write_pose_result(folder: Path, record: dict[str, Any], rows: Sequence[PoseRow], protocol: PoseProtocol) -> list[Path]:
     """`<method>.<protocol>.<alignment>.json`, `.csv` and, where the protocol has segments, `.segments.csv` in the folder.
 
@@ -38,7 +71,7 @@ def write_pose_result(folder: Path, record: dict[str, Any], rows: Sequence[PoseR
     Raises:
         ResultError: the record does not follow the schema, or the folder cannot be written.
     """
-    stem = f"{record['method']}.{protocol.name}.{record['alignment']}"
+    stem = _stem(record)
     validate_record(record, stem, schema_file=POSE_SCHEMA)
     texts = {".csv": sequences_csv(rows, protocol)}
     if protocol.segments is not None:

@@ -1,5 +1,6 @@
 """Figures of trajectories: the lines hold the numbers, scales are equal, gaps are gaps, and files hold what they should."""
 
+import errno
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,21 +13,20 @@ from click.testing import CliRunner
 from pose_paths import drive, noisy, trajectory
 
 from benchmark.cli import main
-from benchmark.errors import OptionError
+from benchmark.errors import OptionError, ResultError
 from benchmark.evaluate_pose import PoseRow, SegmentTable, evaluate_pose, mean_rows, segment_table
 from benchmark.io.trajectories import write_kitti
 from benchmark.plots import INK, png
+from benchmark.pose_plot_files import file_names, write_plots
 from benchmark.pose_plots import (
     COLOURS,
     by_length,
     by_speed,
     draw_sequence,
     errors_figure,
-    file_names,
     interrupted,
     path_figure,
     scale_figure,
-    write_plots,
 )
 
 KINDS = ["trajectory", "errors_by_length", "errors_by_speed", "scale_drift"]
@@ -55,6 +55,7 @@ def test_the_path_is_seen_from_above() -> None:
     np.testing.assert_array_equal(drawn["ground truth"], [[0, 0], [1, 5], [2, 9]])
     np.testing.assert_array_equal(drawn["7dof: ATE 1 m"], [[0.5, 0], [np.nan, np.nan], [2.5, 9]])
     assert [axes.get_xlabel()[0] + axes.get_ylabel()[0] for axes in figure.axes] == ["xz"]
+    assert figure.axes[0].get_xlabel() == "x, to the right of the first predicted camera [m]"
     starts_and_ends = [
         tuple(line.get_xydata()[0])
         for line in figure.axes[0].lines
@@ -161,6 +162,51 @@ def test_an_alignment_that_does_not_exist_is_said_to_be_undefined(tmp_path: Path
     assert len(write_plots(tmp_path, scored, alignments=["7dof"])) == 4  # path and scale; no errors of segments
 
 
+def test_figures_that_an_earlier_run_left_are_removed(tmp_path: Path) -> None:
+    scored = [*rows(sequence="00"), *rows(sequence="01", n=400)]
+    write_plots(tmp_path, scored, alignments=["7dof", "6dof"])
+    (tmp_path / "00.notes.png").write_text("mine")
+    undefined = [replace(row, reason="a line", similarity=None) for row in scored if row.alignment == "7dof"]
+    assert len(write_plots(tmp_path, undefined, alignments=["7dof"])) == 8
+    kinds = [
+        f"{sequence}.{kind}{end}" for sequence in ("00", "01") for kind in (KINDS[0], KINDS[3]) for end in (".png", ".svg")
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kinds, "00.notes.png"])
+    write_plots(tmp_path, undefined[:1], alignments=["7dof"])
+    assert (tmp_path / "01.trajectory.png").is_file()
+
+
+def test_the_pooled_segments_say_which_sequence_they_lack(tmp_path: Path) -> None:
+    scored = [*rows(sequence="00"), *(replace(row, reason="a line") for row in rows(sequence="01") if row.alignment == "7dof")]
+    write_plots(tmp_path, scored, alignments=["7dof", "6dof"])
+    text = "".join(ElementTree.fromstring((tmp_path / "all.errors_by_length.svg").read_bytes()).itertext())
+    assert "(7dof without 01)" in text
+    assert "6dof: " in text
+
+
+def test_a_drift_that_does_not_exist_is_not_drawn_as_a_number() -> None:
+    poses = np.tile(np.eye(4), (401, 1, 1))
+    poses[:, 2, 3] = np.minimum(np.arange(401), 150)  # then it stands still
+    scored = evaluate_pose(trajectory(drive(401)), trajectory(poses), sequence="00", alignments=["none"])
+    title = draw_sequence([replace(scored[0], scale_drift=float("nan"))])["scale_drift"].get_suptitle()
+    assert " ".join(title.split()) == "sequence 00: scale drift undefined (2 of 4 pieces have a scale)"
+    poses[:, 2, 3] = 0
+    still = evaluate_pose(trajectory(drive(401)), trajectory(poses), sequence="00", alignments=["none"])
+    assert "scale_drift" not in draw_sequence(still)
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("benchmark.io.files.os.fsync", full)
+    with pytest.raises(
+        ResultError, match=rf"{tmp_path}: cannot write the plots \(.*No space left .*\); choose another --plots"
+    ):
+        write_plots(tmp_path, rows(), alignments=["7dof"])
+    assert not list(tmp_path.iterdir())
+
+
 def test_png_and_svg_of_everything_are_written(tmp_path: Path) -> None:
     scored = [*rows(sequence="00"), *rows(sequence="01", n=400)]
     written = write_plots(tmp_path / "new" / "plots", [*scored, *mean_rows(scored)], alignments=["7dof", "6dof"])
@@ -215,7 +261,7 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
         write_plots(tmp_path / "plots", [row for row in rows() if row.alignment == "7dof"], alignments=["scale"])
     assert not (tmp_path / "plots").exists()
     # Snippets have no whole trajectory.
-    with pytest.raises(OptionError, match="09: has no trajectory to draw"):
+    with pytest.raises(OptionError, match="09: snippets have no trajectory to draw"):
         write_plots(tmp_path / "plots", [replace(row, pair=None) for row in rows()], alignments=["7dof"])
     assert not (tmp_path / "plots").exists()
 

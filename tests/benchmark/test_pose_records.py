@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from command import Outcome, Run
 from pose_paths import drive, noisy, trajectory
+from snippet_files import snippet_array
 
-from benchmark.errors import ResultError
+from benchmark.errors import OptionError, ResultError
 from benchmark.geometry import inverse, relative_motions
 from benchmark.io.files import sha256_of
 from benchmark.io.pose_results import POSE_SCHEMA
@@ -172,6 +173,13 @@ def test_sequences_that_the_protocol_does_not_know_are_in_no_mean_and_no_record(
     assert alone.err.startswith("depthbench: mine: no sequence of kitti_odometry, whose sequences are 00, 01, ")
     assert not (tmp_path / "out").exists()
     assert run("evaluate_pose", pred / "mine.txt", "--gt", gt).code == 0
+    for sequence in ("09", "10"):
+        (pred / f"{sequence}.txt").rename(pred / f"my{sequence}.txt")
+        (gt / f"{sequence}.txt").rename(gt / f"my{sequence}.txt")
+    none = run("evaluate_pose", pred, "--gt", gt)
+    assert none.code == 0
+    assert "mean over" not in none.out  # the warning says that they are in no mean
+    assert "warning: mine, my09, my10: not among the sequences of kitti_odometry, so in no mean and no record" in none.out
 
 
 def own_protocol(tmp_path: Path, *changes: tuple[str, str]) -> Path:
@@ -219,6 +227,79 @@ def test_a_sequence_without_a_score_is_refused_unless_allowed(tmp_path: Path, ru
     assert record["sequences"] == ["04", "09"]
     alone = run("evaluate_pose", pred / "04.txt", "--gt", gt, "--align", "7dof", "--json", "--allow-missing", 1)
     assert "1 of 1 sequences have no score" in alone.err
+    assert alone.err.endswith("Mend its poses, or choose other alignments with --align\n")
+
+
+def test_a_mean_over_some_says_without_which(tmp_path: Path, run: Run) -> None:
+    line = np.tile(np.eye(4), (150, 1, 1))
+    line[:, 2, 3] = np.arange(150)
+    pred, gt = write(tmp_path, {"04": line, "09": drive(200), "10": drive(150)}, predicted={"04": line})
+    done = run("evaluate_pose", pred, "--gt", gt, "--allow-missing", 1, "--plots", tmp_path / "plots", "--align", "7dof")
+    assert "mean over the sequences: 350 poses" in done.out
+    assert done.out.count("7dof: without 04, over 350 poses, 0 missing, ") == 2
+    assert "(7dof without 04)" in (tmp_path / "plots/all.errors_by_length.svg").read_text("utf-8")
+
+
+def test_keyframes_have_no_rpe_and_the_refusal_says_why(tmp_path: Path, run: Run) -> None:
+    pred, gt = write(tmp_path, {"09": drive(200), "10": drive(150)})
+    kept = np.arange(0, 200, 10)
+    write_kitti(pred / "09.txt", trajectory(noisy(drive(200))[kept], frame=kept))
+    why = "no number for rpe_trans_mean, rpe_trans_rmse, rpe_rot_acos_mean, rpe_rot_mean, rpe_rot_rmse: no two consecutive"
+    alone = run("evaluate_pose", pred / "09.txt", "--gt", gt, "--json")
+    assert why in alone.err
+    assert "mean over" not in alone.err
+    assert alone.err.endswith("copy the protocol under another name and leave these metrics out\n")
+    assert (
+        "A mean over the others is another benchmark: say `--allow-missing 1`"
+        in run("evaluate_pose", pred, "--gt", gt, "--json").err
+    )
+
+
+def test_a_record_over_other_sequences_is_not_replaced(folders: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    pred, gt = folders
+    arguments = ("--gt", gt, "--align", "none", "--align", "7dof", "--out", tmp_path / "out")
+    assert run("evaluate_pose", pred, *arguments).code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    refused = run("evaluate_pose", pred / "09.txt", *arguments)
+    assert refused.code == 1
+    assert refused.err.startswith(
+        f"depthbench: {tmp_path / 'out' / 'pred.kitti_odometry.7dof.json'}: is the record of sequences 09, 10, and would be "
+        "replaced by that of 09; expected"
+    )
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert run("evaluate_pose", pred, *arguments).code == 0
+    assert run("evaluate_pose", pred / "09.txt", *arguments, "--method", "other").code == 0
+    for torn in ("", "[]", '{"sequences": 1}', "\xff"):
+        (tmp_path / "out/pred.kitti_odometry.7dof.json").write_bytes(torn.encode("latin-1"))
+        assert run("evaluate_pose", pred, *arguments).code == 0
+
+
+def test_files_that_are_passed_over_are_in_the_record(folders: tuple[Path, Path], run: Run) -> None:
+    pred, gt = folders
+    (pred / "result.txt").write_text("Sequence: 09")
+    said = "result.txt: passed over, no ground truth has the name; expected the name of a sequence, such as 09.txt"
+    assert f"warning: {said}" in " ".join(run("evaluate_pose", pred, "--gt", gt).out.split())
+    records = records_of(run("evaluate_pose", pred, "--gt", gt, "--json", "--align", "none"))
+    assert said in records[0]["warnings"]
+
+
+def test_requests_from_python_may_name_paths_as_text_and_their_choices_are_checked(folders: tuple[Path, Path]) -> None:
+    pred, gt = map(str, folders)
+    assert score_poses(PoseRequest(pred, gt, alignments=("none",))).method == "pred"
+    with pytest.raises(OptionError, match="--align foo: is unknown; expected one of none, scale, "):
+        score_poses(PoseRequest(pred, gt, alignments=("foo",)))
+    with pytest.raises(OptionError, match="--direction back: is unknown; expected one of next_from_this, "):
+        score_poses(PoseRequest(pred, gt, direction="back"))
+
+
+@pytest.mark.parametrize("option", ["--out", "--plots"])
+def test_a_folder_of_no_name_is_wrong_usage(folders: tuple[Path, Path], tmp_path: Path, run: Run, option: str) -> None:
+    pred, gt = folders
+    (tmp_path / "file").write_text("")
+    for given in ("", tmp_path / "file"):
+        refused = run("evaluate_pose", pred, "--gt", gt, option, given)
+        assert (refused.code, refused.out) == (2, "")
+        assert f"Invalid value for '{option}': {given or 'nothing'}: expected a folder" in refused.err
 
 
 def test_a_snippet_that_stands_still_has_no_score(tmp_path: Path, run: Run) -> None:
@@ -230,15 +311,74 @@ def test_a_snippet_that_stands_still_has_no_score(tmp_path: Path, run: Run) -> N
     assert "no number for snippet5_sfmlearner, snippet5_sfmlearner_std: a snippet stands still in the prediction" in done.err
 
 
+def test_a_record_needs_nearly_all_frames(tmp_path: Path, run: Run) -> None:
+    """Six frames of one segment were a valid record of sequence 09."""
+    pred, gt = write(tmp_path, {"09": drive(300), "10": drive(150)})
+
+    def predict(kept: np.ndarray) -> Outcome:
+        write_kitti(pred / "09.txt", trajectory(noisy(drive(300))[kept], frame=kept))
+        return run("evaluate_pose", pred, "--gt", gt, "--align", "7dof", "--json")
+
+    refused = predict(np.arange(4, 300))
+    assert refused.code == 1
+    said = "09: 296 of 300 frames are predicted (98.7 %), and kitti_odometry expects 99 % or more"
+    assert f"depthbench: {said}; a method" in refused.err
+    assert "give it another name and a lower `coverage`" in refused.err
+    printed = run("evaluate_pose", pred, "--gt", gt)
+    assert (printed.code, f"warning: {said}" in " ".join(printed.out.split())) == (0, True)
+    assert run("evaluate_pose", pred, "--gt", gt, "--allow-missing", 1, "--json").code == 1
+    (record,) = records_of(predict(np.arange(2, 299)))  # a method that begins at its third frame
+    assert record["n_missing"] == 3
+    patient = own_protocol(tmp_path, ("coverage: 0.99", "coverage: 0.1"))
+    assert predict(np.arange(100, 300)).code == 1
+    (record,) = records_of(run("evaluate_pose", pred, "--gt", gt, "--align", "7dof", "--protocol", patient, "--json"))
+    assert record["warnings"] == ["09: 100 of 300 frames have no pose, and what needs them is not scored"]
+
+
+def test_a_record_of_snippets_needs_nearly_all_of_them(tmp_path: Path, run: Run) -> None:
+    _, gt = write(tmp_path, {"09": drive(200)})
+    np.save(tmp_path / "09.npy", snippet_array(noisy(drive(200)))[:190])
+    arguments = ("evaluate_pose", tmp_path / "09.npy", "--gt", gt, "--protocol", "odom_snippet5_sfmlearner")
+    assert "09: 190 of 196 snippets are predicted (96.9 %), and odom_snippet5" in run(*arguments, "--json").err
+    assert "warning: 09: the ground truth has 196 snippets, that of odom_snippet5_sfmlearner 1587" in run(*arguments).out
+    (tmp_path / "09.npy").rename(tmp_path / "04.npy")
+    (gt / "09.txt").rename(gt / "04.txt")
+    strange = run("evaluate_pose", tmp_path / "04.npy", *arguments[2:]).out
+    assert "warning: 04: not among the sequences of odom_snippet5_sfmlearner, so in no mean and no record" in strange
+    assert "04: the ground truth" not in strange
+
+
+def test_frames_without_neighbours_have_no_snippet(tmp_path: Path, run: Run) -> None:
+    pred, gt = write(tmp_path, {"09": drive(200)})
+    kept = np.array([k for k in range(200) if k % 3])
+    write_kitti(pred / "09.txt", trajectory(noisy(drive(200))[kept], frame=kept))
+    refused = run("evaluate_pose", pred, "--gt", gt, "--protocol", "odom_snippet5_sfmlearner", "--json")
+    assert "no number for snippet5_sfmlearner, snippet5_sfmlearner_std: no 5 consecutive frames are predicted" in refused.err
+
+
+def test_motions_in_both_directions_are_a_warning(tmp_path: Path, run: Run) -> None:
+    paths = {"05": drive(150), "09": drive(200), "10": drive(150)}
+    pred, gt = write(tmp_path, paths)
+    for name, poses in paths.items():
+        (pred / f"{name}.txt").unlink()
+        steps = relative_motions(noisy(poses))
+        np.save(pred / f"{name}.npy", inverse(steps) if name == "09" else steps)
+    (record,) = records_of(run("evaluate_pose", pred, "--gt", gt, "--align", "none", "--json"))
+    said = "the ground truth shows motions in both directions, 05, 10 as this_from_next and 09 as next_from_this; one method"
+    assert [text for text in record["warnings"] if text.startswith(said)]
+    (pred / "09.npy").unlink()
+    (record,) = records_of(run("evaluate_pose", pred, "--gt", gt, "--align", "none", "--json"))
+    assert not [text for text in record["warnings"] if "both directions" in text]
+
+
 def test_missing_frames_and_the_direction_of_motions_are_recorded(tmp_path: Path, run: Run) -> None:
     pred, gt = write(tmp_path, {"09": drive(200), "10": drive(150)})
-    kept = np.arange(20, 200)
+    kept = np.arange(2, 200)
     write_kitti(pred / "09.txt", trajectory(noisy(drive(200))[kept], frame=kept))
     (pred / "10.txt").unlink()
     np.save(pred / "10.npy", inverse(relative_motions(noisy(drive(150)))).astype(np.float32))
     (record,) = records_of(run("evaluate_pose", pred, "--gt", gt, "--align", "7dof", "--json"))
-    assert (record["n_poses"], record["n_missing"]) == (330, 20)
-    assert "09: 20 of 200 frames have no pose, and what needs them is not scored" in record["warnings"]
+    assert (record["n_poses"], record["n_missing"]) == (348, 2)
     assert record["inputs"]["direction"]["10"]["name"] == "next_from_this"
     assert record["inputs"]["direction"]["10"]["detected"]
     assert record["inputs"]["direction"]["10"]["agreement"] > 0.9
@@ -273,9 +413,19 @@ def test_predicted_snippets_are_scored_under_their_own_protocol(tmp_path: Path, 
     assert (record["n_poses"], record["n_snippets"], record["path_length_m"]) == (196, 196, None)
     assert record["scale"] == {"09": {"factor": None, "drift_percent": None}}
     assert record["metrics"]["snippet5_sfmlearner"]["mean"] > 0
+    (warning,) = record["warnings"]  # and nothing of snippets being no path
+    assert warning.startswith(
+        "09: the ground truth has 196 snippets, that of odom_snippet5_sfmlearner 1587; the numbers are not"
+    )
     refused = run(*arguments)
     assert refused.code == 1
     assert "09: its prediction is snippets, which have no t_err, r_err, ate_rmse, " in refused.err
+    assert refused.err.endswith("Snippets have a score under the protocol odom_snippet5_sfmlearner\n")
+    plots = run(*arguments[:-1], "--plots", tmp_path / "plots")
+    assert plots.code == 2
+    assert "5-frame errors in m" in plots.out  # the table is printed all the same
+    assert plots.err.endswith("09: snippets have no trajectory to draw; expected whole trajectories\n")
+    assert not (tmp_path / "plots").exists()
 
 
 def test_a_protocol_may_ask_for_times_or_for_frames(folders: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
@@ -297,9 +447,10 @@ def test_methods_are_named_after_the_file_or_the_folder(folders: tuple[Path, Pat
     assert named == {"pred", "orb"}
     (pred / "my poses.txt").write_bytes((pred / "09.txt").read_bytes())
     assert score_poses(PoseRequest(pred / "my poses.txt", gt / "09.txt")).method == "my_poses"
-    assert run("evaluate_pose", pred / "09.txt", "--gt", gt, "--method", "a/b").err.startswith(
-        "depthbench: method name 'a/b': expected"
-    )
+    for name in ("a/b", ""):
+        assert run("evaluate_pose", pred / "09.txt", "--gt", gt, "--method", name).err.startswith(
+            f"depthbench: method name {name!r}: expected"
+        )
 
 
 def test_a_depth_protocol_is_refused_and_the_other_way_round(folders: tuple[Path, Path], run: Run) -> None:
@@ -351,3 +502,9 @@ def test_the_hash_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("A")
     assert sha256_of_path(tmp_path) != one
     assert sha256_of_path(tmp_path / "b.txt") == sha256_of(tmp_path / "b.txt")
+
+
+def test_a_protocol_of_snippets_takes_no_alignment(tmp_path: Path, run: Run) -> None:
+    pred, gt = write(tmp_path, {"09": drive(200)})
+    done = run("evaluate_pose", pred, "--gt", gt, "--protocol", "odom_snippet5_monodepth2", "--align", "7dof")
+    assert (done.code, "no alignment changes it; leave --align out" in done.err) == (2, True)
