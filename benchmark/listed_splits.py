@@ -65,10 +65,8 @@ def gaps(frames: Iterable[Frame], samples: Mapping[str, int], cameras: Iterable[
     shown = [f"{camera} in {missing} of the {n} samples of {scene}" for scene, camera, n, missing in lacks[:SHOWN]]
     rest = f" and {len(lacks) - SHOWN} more" if len(lacks) > SHOWN else ""
     scenes, total = len({scene for scene, *_ in lacks}), sum(missing for *_, missing in lacks)
-    return (
-        f"{scenes} of {len(samples)} scenes have fewer cameras, {total} images in all are not there: "
-        f"{', '.join(shown)}{rest}",
-    )  # fmt: skip
+    gone = "1 image in all is" if total == 1 else f"{total} images in all are"
+    return (f"{scenes} of {len(samples)} scenes have fewer cameras, {gone} not there: {', '.join(shown)}{rest}",)
 
 
 def _parsed(name: str, ids: Sequence[str], entry: IndexEntry) -> tuple[Frame, ...]:
@@ -85,7 +83,7 @@ def _parsed(name: str, ids: Sequence[str], entry: IndexEntry) -> tuple[Frame, ..
 
 
 def _hold_samples(name: str, frames: Sequence[Frame], wanted: set[str], entry: IndexEntry) -> tuple[str, ...]:
-    """Every scene with every sample, seen by one camera of the ground truth at least; the note on cameras that lack some."""
+    """Every scene, one camera of which has every sample; the note on cameras that lack some."""
     found = Counter((frame.drive, frame.camera) for frame in frames)
     samples: dict[str, int] = {}
     for (scene, _), n in found.items():

@@ -90,7 +90,11 @@ def check_length(predictions: Predictions, pred_split: Split) -> None:
         )
     if n == expected:
         return
-    others = [name for name, entry in read_index().items() if entry.frames == n and entry.ordered and entry.counts == "frames"]
+    others = [
+        name
+        for name, entry in read_index().items()
+        if (entry.dataset, entry.frames, entry.ordered) == (pred_split.dataset, n, True) and entry.sha256 is not None
+    ]
     if predictions.shape and expected in predictions.shape[1:]:
         axis = predictions.shape.index(expected, 1)
         hint = f"the shape is {predictions.shape}: if the frames lie along axis {axis}, save np.moveaxis(array, {axis}, 0)"

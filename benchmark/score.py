@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 ASSUMED = "the ground truth says neither its frames nor its kind: it was taken to be {} in the order of {}"
+PACK_ASSUMED = "the pack for the DDAD challenge names no frames: it was taken to be in the order of {}"
 
 
 @dataclass(frozen=True)
@@ -101,19 +102,21 @@ def score(request: Request) -> list[Score]:
     )  # fmt: skip
     common: dict[str, Any] = {"method": given.method, "inputs": inputs, "allow_missing": request.allow_missing}
     records = [
-        summarize(table, p, warnings=[*_notes(truth, split, p), *warnings_of(findings, p.scaling)], **common)
+        summarize(table, p, warnings=[*_notes(truth, given, split, p), *warnings_of(findings, p.scaling)], **common)
         for table, p in zip(tables, chosen, strict=True)
     ]
     return [Score(*parts) for parts in zip(records, tables, chosen, strict=True)]
 
 
-def _notes(truth: GroundTruth, split: Split, protocol: DepthProtocol) -> list[str]:
+def _notes(truth: GroundTruth, given: _Given, split: Split, protocol: DepthProtocol) -> list[str]:
     """What the record should say of the frames and their ground truth."""
     table, options = protocol.class_table, depth_options(truth.header.split)
+    form = getattr(given.predictions, "form", None)
     return [
         *split.notes,
         *([f"the depth of the ground truth was made with {' and '.join(sorted(options))}"] if options else []),
         *([ASSUMED.format(truth.header.depth_kind, split.name)] if truth.order_assumed else []),
+        *([PACK_ASSUMED.format(given.split.name)] if form == DDAD_CHALLENGE != truth.header.dataset else []),
         *(table.unverified(truth.label) if table is not None and truth.label is not None else ()),
     ]
 
@@ -146,7 +149,7 @@ def open_request(request: Request, split: Split) -> _Given:
     manifest = read_manifest(request.pred)
     kind = request.kind or manifest.kind or "disparity"
     named = request.pred_split or manifest.split
-    pred_split = split if named in {None, split.name} else resolve_split(str(named))
+    pred_split = split if named in {None, split.name} else _find_split(str(named), request.gt)
     method = method_name(request.method or manifest.method or default_name(request.pred))
     predictions = read_predictions(manifest.predictions, pred_split.frame_ids)
     if predictions.declared not in {None, kind}:
@@ -196,11 +199,15 @@ def _split_of(protocols: Sequence[DepthProtocol], gt: Path) -> Split:
             f"the protocols are on different splits ({', '.join(sorted(names))}); one prediction file is scored on one "
             "split at a time"
         )
-    name = names.pop()
+    return _find_split(names.pop(), gt)
+
+
+def _find_split(name: str, gt: Path) -> Split:
+    """The split of that name or file; where the list comes with the data set, out of the ground truth."""
     entry = find_entry(name)
     if entry is None or entry.sha256 is not None:
         return resolve_split(name)
-    if protocols[0].ground_truth.dataset == DDAD_CHALLENGE:
+    if name.startswith(f"{DDAD_CHALLENGE}/"):
         from benchmark.io.ddad_challenge import frame_ids
 
         return listed_split(name, frame_ids(gt), exported=name)

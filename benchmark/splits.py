@@ -111,7 +111,10 @@ def load_split(name: str, *, root: Traversable | None = None) -> Split:
     """
     entry = _entry(name, read_index(root))
     if entry.sha256 is None:
-        raise SplitError(f"{name}: needs data, this list is not in the repository ({entry.source}; {entry.note})")
+        raise SplitError(
+            f"{name}: needs data, this list is not in the repository ({entry.source}; {entry.note}). Its frames come with "
+            "the data: `depthbench export_gt` looks for them, and `evaluate` takes them from the ground truth in --gt"
+        )
     file = (_installed() if root is None else root).joinpath(f"{name}.csv")
     parsed = parse_list(_read_text(file), str(file))
     frames = parsed.frames if entry.ordered else tuple(sorted(parsed.frames))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from benchmark.errors import DatasetError
 from benchmark.geometry import inverse
-from benchmark.io.png import SIGNATURE, check_png
+from benchmark.io.png import SIGNATURE, decode_grey
 from benchmark.splits import Frame
 from datasets_prep import dgp
 from datasets_prep.images import JPEG_START, read_image
@@ -29,7 +30,9 @@ Matrix = npt.NDArray[np.float64]
 DEPTH_RULES = ("last_point", "nearest_point")
 CAMERA = re.compile(r"CAMERA_[0-9]{2}")
 STEM = re.compile(r"[0-9]{1,18}")
-SCENES_IN_MEMORY = 8  # an export walks through the scenes in order
+# Those of a whole export (DDAD has 200, of 1 MB each): threads and shuffled lists come back to a scene at any time.
+SCENES_IN_MEMORY = 256
+_READING = threading.RLock()  # a scene that several threads want at once is parsed once
 HEAD_BYTES = 1 << 16  # a JPEG's size stands there, unless profiles and previews come first
 OBTAIN = "`depthbench datasets show ddad` says where the archive is"
 
@@ -81,12 +84,19 @@ def scene_files(root: Path, role: str | None = None) -> dict[str, Path]:
 
 
 def recordings(scene_file: Path) -> Mapping[Frame, Recording]:
-    """The frames of a scene in order of time, then by camera, each with what its depth is made of. Kept for a while.
+    """The frames of a scene in order of time, then by camera, each with what its depth is made of. Kept in memory.
 
     Raises:
         DatasetError: the scene is damaged, a sample has no LiDAR, or an image is not named by its number.
     """
-    return _recordings(scene_file, _state(scene_file))
+    with _READING:
+        return _recordings(scene_file, _state(scene_file))[0]
+
+
+def without_image(scene_file: Path) -> int:
+    """How many samples of a scene have no image at all, and so no frame."""
+    with _READING:
+        return _recordings(scene_file, _state(scene_file))[1]
 
 
 def recording(scenes: Mapping[str, Path], frame: Frame) -> Recording:
@@ -116,23 +126,24 @@ def neighbours(scene_file: Path, frame: Frame, offsets: Sequence[int] = (-1, 1))
     return tuple(by_sample.get((frame.camera, sample + offset)) for offset in offsets)
 
 
-def _state(scene_file: Path) -> tuple[int, int]:
+def _state(path: Path) -> tuple[int, int]:
     try:
-        stat = scene_file.stat()
+        stat = path.stat()
     except OSError as error:
-        raise DatasetError(f"{scene_file}: cannot be read ({error.strerror or error}); {OBTAIN}") from error
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); {OBTAIN}") from error
     return stat.st_mtime_ns, stat.st_size
 
 
 @lru_cache(SCENES_IN_MEMORY)
-def _by_sample(path: Path, state: tuple[int, int]) -> Mapping[tuple[str, int], Frame]:
-    return {(frame.camera, one.sample): frame for frame, one in _recordings(path, state).items()}
+def _by_sample(path: Path, _state: tuple[int, int]) -> Mapping[tuple[str, int], Frame]:
+    return {(frame.camera, one.sample): frame for frame, one in recordings(path).items()}
 
 
 @lru_cache(SCENES_IN_MEMORY)
-def _recordings(path: Path, _state: tuple[int, int]) -> Mapping[Frame, Recording]:
+def _recordings(path: Path, _state: tuple[int, int]) -> tuple[Mapping[Frame, Recording], int]:
     found: dict[Frame, Recording] = {}
-    for i, sample in enumerate(dgp.read_scene(path).samples):
+    samples = dgp.read_scene(path).samples
+    for i, sample in enumerate(samples):
         where = f"{path}: samples[{i}]"
         images = sample.of_kind("image")
         scan = _lidar(sample, where) if images else None
@@ -142,7 +153,7 @@ def _recordings(path: Path, _state: tuple[int, int]) -> Mapping[Frame, Recording
                 raise DatasetError(f"{where}: the image {image.path} is in an earlier sample as well; fetch the scene again")
             assert scan is not None
             found[frame] = Recording(image, scan, sample.calibration, i)
-    return found
+    return found, len(samples) - len({one.sample for one in found.values()})
 
 
 def _lidar(sample: dgp.Sample, where: str) -> dgp.Datum:
@@ -199,37 +210,43 @@ def project_points(
 
 
 def ego_mask_path(folder: Path, camera: str) -> Path:
-    """The ego mask of a camera: `CAMERA_01.png` or, as published, `01.png`, which errors name where neither is there."""
-    full = folder / f"{camera}.png"
-    return full if full.is_file() else folder / f"{camera[-2:]}.png"
+    """The ego mask of a camera: `CAMERA_01.png` or, as published, `01.png`; DatasetError where neither is there."""
+    full, short = folder / f"{camera}.png", folder / f"{camera[-2:]}.png"
+    if not full.is_file() and not short.is_file():
+        raise DatasetError(
+            f"{folder}: no ego mask of {camera}; expected {full.name} or {short.name}: put it there, or leave --ego-masks out"
+        )
+    return full if full.is_file() else short
 
 
 def read_ego_mask(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Where a camera sees the scene and not its own car (H, W): the pixels of a grey PNG above 0 (published: 255).
 
     Raises:
-        DatasetError: missing, damaged, or of another size than the images.
+        DatasetError: damaged, no grey image of 8 or 16 bits, 0 everywhere, or of another size than the images.
     """
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); expected the ego mask of a camera") from error
-    mask = _ego_mask(path, (stat.st_mtime_ns, stat.st_size))
+    mask = _ego_mask(path, _state(path))
     if mask.shape != shape:
-        raise DatasetError(f"{path}: the ego mask has {mask.shape} pixels, the images {shape}; expected the same size")
+        size, expected = ("x".join(map(str, one)) for one in (mask.shape, shape))
+        raise DatasetError(
+            f"{path}: the ego mask has {size} pixels, the images {expected}; expected the same size: take the masks of these "
+            "images, as they are published"
+        )
     return mask
 
 
 @lru_cache(16)
 def _ego_mask(path: Path, _state: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    import cv2
-
-    raw = path.read_bytes()
-    check_png(raw, path, DatasetError)
-    image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise DatasetError(f"{path}: cannot be decoded as PNG; the file is damaged: copy it again")
-    return np.asarray(image > 0)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); expected the ego mask of a camera") from error
+    mask = decode_grey(raw, path, DatasetError, depths=(8, 16), what="0 is the car") > 0
+    if not mask.any():
+        raise DatasetError(
+            f"{path}: 0 everywhere, as if the camera saw nothing but its own car; expected 0 on the car and 255 elsewhere"
+        )
+    return np.asarray(mask)
 
 
 def load_image(image: dgp.Datum) -> npt.NDArray[np.uint8]:
@@ -244,13 +261,21 @@ def check_image(image: dgp.Datum) -> None:
     """Hold the head of an image file to the size that its scene says; depth needs no image, so it may be absent.
 
     Raises:
-        DatasetError: it has another size, or is neither PNG nor JPEG.
+        DatasetError: it cannot be read, has another size, or is neither PNG nor JPEG.
     """
     assert image.path is not None
-    if image.path.is_file():
+    try:
+        if not image.path.is_file():
+            return
         with image.path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-            _hold_size(image, _size_in(head) or _size_in(head + file.read()))
+            size = _size_in(head) or _size_in(head + file.read())
+    except OSError as error:
+        raise DatasetError(
+            f"{image.path}: is there, but cannot be read ({error.strerror or error}); correct its permissions, or unpack the "
+            "scene again"
+        ) from error
+    _hold_size(image, size)
 
 
 def _hold_size(image: dgp.Datum, found: Iterable[int] | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.errors import DatasetError, OptionError
 from benchmark.listed_splits import gaps
-from benchmark.splits import Frame, Split, load_split, read_index, read_list, split_sha256
+from benchmark.splits import Frame, IndexEntry, Split, load_split, read_index, read_list, split_sha256
 from datasets_prep import ddad
 
 OWN_LISTS = ("ddad/train", "ddad/val")
@@ -30,7 +30,9 @@ def find_split(root: Path, name: str, cameras: str | None = None, *, context: Se
         DatasetError: a camera that no frame has, a list of another data set, or frames that the data set lacks.
         OptionError: cameras given twice, or a context that is none.
     """
-    base, _, chosen = name.partition("@")
+    base, at, chosen = name.partition("@")
+    if at and not chosen and not Path(name).is_file():
+        raise OptionError(f"--split {name}: no camera after the @; expected one such as {base}@CAMERA_01, or {base}")
     if chosen and cameras:
         raise OptionError(f"--split {name} --camera {cameras}: the cameras are named twice; leave --camera out")
     if base in OWN_LISTS:
@@ -46,14 +48,45 @@ def find_split(root: Path, name: str, cameras: str | None = None, *, context: Se
 
 def _own(root: Path, name: str, cameras: str | None) -> Split:
     entry = read_index()[name]
+    files = ddad.scene_files(root, entry.role)
+    _require_scenes(root, name, files)
     frames: list[Frame] = []
     samples: dict[str, int] = {}
-    for scene, file in ddad.scene_files(root, entry.role).items():
+    for scene, file in files.items():
         found = ddad.recordings(file)
         frames += found
         samples[scene] = len({one.sample for one in found.values()})
+    if not frames:
+        raise DatasetError(f"{root}: no sample of the {len(files)} scenes of {name} has an image. {ddad.OBTAIN}")
     split = _with_cameras(_of(Split(name, "ddad", entry.role, True, (), "", entry.source), frames), cameras)
-    return replace(split, notes=gaps(split.frames, samples, {frame.camera for frame in split.frames}))
+    blind = {scene: n for scene, file in files.items() if (n := ddad.without_image(file))}
+    notes = _short(entry, samples), _blind(blind), *gaps(split.frames, samples, {frame.camera for frame in split.frames})
+    return replace(split, notes=tuple(filter(None, notes)))
+
+
+def _require_scenes(root: Path, name: str, files: Mapping[str, Path]) -> None:
+    """Look for all scene files before the first is read."""
+    absent = [file for file in files.values() if not file.is_file()]
+    if absent:
+        raise DatasetError(
+            f"{root}: {len(absent)} of {len(files)} scenes of {name} have no scene file, the first is "
+            f"{absent[0].relative_to(root)}; unpack the whole archive there: {ddad.OBTAIN}"
+        )
+
+
+def _short(entry: IndexEntry, samples: Mapping[str, int]) -> str:
+    """What to know of a tree with other scenes or samples than were published; nothing of a whole one."""
+    n = sum(samples.values())
+    if (len(samples), n) == (entry.drives, entry.frames):
+        return ""
+    here = f"{len(samples)} of {entry.drives} scenes and {n} of {entry.frames} samples are here"
+    return f"{here}: this is not the whole published split, and no protocol scores it as that"
+
+
+def _blind(scenes: Mapping[str, int]) -> str:
+    """The samples of scenes that have no image."""
+    total = sum(scenes.values())
+    return f"samples without any image: {total} in {len(scenes)} scenes, the first in {next(iter(scenes))}" if scenes else ""
 
 
 def _of(split: Split, frames: Sequence[Frame], suffix: str = "") -> Split:
@@ -86,7 +119,10 @@ def _with_context(split: Split, scenes: Mapping[str, Path], context: Sequence[in
     offsets = sorted(set(context) - {0})
     text = ",".join(map(str, offsets))
     if not offsets or max(map(abs, offsets)) > MAX_CONTEXT:
-        raise OptionError(f"--context {text}: expected offsets in samples, not 0 and at most {MAX_CONTEXT}, such as -1,1")
+        raise OptionError(
+            f"--context {','.join(map(str, context))}: expected offsets in samples, not 0 and at most {MAX_CONTEXT}, such as "
+            "-1,1"
+        )
     kept = []
     for frame in split.frames:
         ddad.recording(scenes, frame)
@@ -97,5 +133,5 @@ def _with_context(split: Split, scenes: Mapping[str, Path], context: Sequence[in
             f"{split.name}: none of its {len(split.frames)} images has all the neighbours {text}; choose another --context"
         )
     gone = len(split.frames) - len(kept)
-    note = f"{gone} of {len(split.frames)} images are left out, because they lack a neighbour of --context {text}"
-    return replace(_of(split, kept, f"+context{text}"), notes=(*split.notes, note))
+    notes = [f"{gone} of {len(split.frames)} images are left out, because they lack a neighbour of --context {text}"]
+    return replace(_of(split, kept, f"+context{text}"), notes=(*split.notes, *notes[: gone > 0]))

@@ -20,18 +20,19 @@ import numpy.typing as npt
 
 from benchmark.errors import DatasetError
 from benchmark.geometry import motions, quaternion_to_matrix
-from benchmark.io.npy import NpyHeader, open_array, read_header, read_values
+from benchmark.io.npy import MAX_SIDE, NpyHeader, open_array, read_header, read_values
 from datasets_prep.proto_json import integer, items, message, messages, numbers, read_json, text, texts
 
 Matrix = npt.NDArray[np.float64]
 
-MAX_SIDE = 16384  # pixels
 MAX_POINTS = 1 << 23  # a scan has 50,000
+MAX_COLUMNS = 64
+MAX_ROW_BYTES = 256  # of a structured array
+MAX_NAME_BYTES = 255  # of a file, in common file systems
 SPLITS = {"train": "0", "val": "1", "test": "2", "train_overfit": "3"}
 POINT_FIELDS = ("X", "Y", "Z", "INTENSITY", "R", "G", "B", "RING")  # of the enum, by number; later ones do not matter
 KINDS = ("image", "point_cloud", "file_datum", "radar_point_cloud")
-PLAIN = re.compile(r"[^/\\\0]{1,200}")
-ROUNDINGS: dict[str, npt.DTypeLike] = {"float32": np.float32, "none": np.float64}
+PLAIN = re.compile(r"[^/\\\0-\x1f\x7f]{1,200}")
 
 
 class Pose(NamedTuple):
@@ -40,10 +41,9 @@ class Pose(NamedTuple):
     quaternion: tuple[float, ...]
     translation: tuple[float, ...]
 
-    def matrix(self, *, rounding: str = "float32") -> Matrix:
-        """`T_world_sensor` (4, 4) float64. `float32` rounds quaternion and translation first, as the package dgp does."""
-        kind = ROUNDINGS[rounding]
-        q, t = (np.array(values, kind).astype(np.float64) for values in self)
+    def matrix(self) -> Matrix:
+        """`T_world_sensor` (4, 4) float64, quaternion and translation rounded to float32 first, as the package dgp does."""
+        q, t = (np.array(values, np.float32).astype(np.float64) for values in self)
         return np.asarray(motions(quaternion_to_matrix(q), t))
 
 
@@ -84,14 +84,14 @@ class Scene:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Intrinsics fx, fy, cx, cy, skew in pixels and `T_vehicle_sensor`, by lower-case sensor name."""
+    """Intrinsics fx, fy, cx, cy, skew in pixels, by lower-case sensor name."""
 
     path: Path
     intrinsics: dict[str, tuple[float, ...]]
-    extrinsics: dict[str, Pose]
 
-    def K(self, sensor: str, *, rounding: str = "float32") -> Matrix:
-        """Intrinsics (3, 3) float64 in pixels; images are rectified, so the coefficients of distortion are not read.
+    def K(self, sensor: str) -> Matrix:
+        """Intrinsics (3, 3) float64 in pixels, rounded to float32 first, as the package dgp does; images are rectified, so the
+        coefficients of distortion are not read.
 
         Raises:
             DatasetError: no such name, or a sensor without a focal length (a LiDAR).
@@ -102,19 +102,23 @@ class Calibration:
         fx, fy, cx, cy, skew = self.intrinsics[sensor.lower()]
         if fx <= 0 or fy <= 0:
             raise DatasetError(f"{self.path}: {sensor}: fx {fx:g}, fy {fy:g}; expected the focal lengths of a camera")
-        K = np.array([[fx, skew, cx], [0, fy, cy], [0, 0, 1]], ROUNDINGS[rounding])
+        K = np.array([[fx, skew, cx], [0, fy, cy], [0, 0, 1]], np.float32)
         return K.astype(np.float64)
 
 
 def read_splits(path: Path) -> dict[str, tuple[Path, ...]]:
     """Scene files by split (`train`, `val`, ...) of a data set's JSON, such as `ddad.json`, in its order."""
     listed = message(read_json(path), "scene_splits", str(path))
-    lists = {}
+    lists: dict[str, tuple[Path, ...]] = {}
     for name, key in SPLITS.items():
         where = f"{path}: scene_splits"
         for given in (k for k in (key, name, name.upper()) if k in listed):  # an enum comes as number or name
             names = texts(message(listed, given, where), "filenames", f"{where}[{given}]")
-            lists[name] = tuple(inside(path.parent, one, f"{where}[{given}]: filenames") for one in names)
+            files = tuple(inside(path.parent, one, f"{where}[{given}]: filenames") for one in names)
+            if lists.setdefault(name, files) != files:
+                raise DatasetError(
+                    f"{where}: {key} and {given} both list {name}, and differ; expected one list. Fetch it again"
+                )
     if not any(lists.values()):
         raise DatasetError(f"{path}: scene_splits: lists no scene; expected train, val or test (0, 1, 2) with filenames")
     return lists
@@ -144,15 +148,16 @@ def read_scene(path: Path) -> Scene:
 
 
 def read_calibration(path: Path) -> Calibration:
-    """The calibration of a sample's sensors, by name whatever its case; the lists of the file are parallel."""
+    """The calibration of a sample's sensors, by name whatever its case; the lists of the file are parallel. Extrinsics are not
+    read, because datums have poses of their own."""
     where = str(path)
     file = read_json(path)
     names = [name.lower() for name in texts(file, "names", where)]
-    intrinsics, extrinsics = messages(file, "intrinsics", where), messages(file, "extrinsics", where)
-    if not len(names) == len(intrinsics) == len(extrinsics):
+    intrinsics = messages(file, "intrinsics", where)
+    if len(names) != len(intrinsics):
         raise DatasetError(
-            f"{where}: names, intrinsics and extrinsics hold {len(names)}, {len(intrinsics)} and {len(extrinsics)} entries; "
-            "expected one of each for every sensor. Fetch the scene again"
+            f"{where}: names and intrinsics hold {len(names)} and {len(intrinsics)} entries; expected one of each for every "
+            "sensor. Fetch the scene again"
         )
     if len(set(names)) < len(names):
         twice = max(names, key=names.count)
@@ -161,8 +166,7 @@ def read_calibration(path: Path) -> Calibration:
         numbers(one, ("fx", "fy", "cx", "cy", "skew"), f"{where}: intrinsics of {n}")
         for n, one in zip(names, intrinsics, strict=True)
     ]
-    mounts = [_pose(one, f"{where}: extrinsics of {n}") for n, one in zip(names, extrinsics, strict=True)]
-    return Calibration(path, dict(zip(names, lens, strict=True)), dict(zip(names, mounts, strict=True)))
+    return Calibration(path, dict(zip(names, lens, strict=True)))
 
 
 def read_points(datum: Datum) -> Matrix:
@@ -192,21 +196,27 @@ def _check_points(header: NpyHeader, datum: Datum) -> None:
     kind, names = header.dtype, [name.upper() for name in header.dtype.names or ()]
     if names:
         fields = {name.upper(): kind[name].kind for name in kind.names or ()}
-        fits = len(header.shape) == 1 and all(fields.get(axis) in {"f", "i", "u"} for axis in "XYZ")
+        fits = (
+            len(header.shape) == 1
+            and kind.itemsize <= MAX_ROW_BYTES
+            and all(fields.get(axis) in {"f", "i", "u"} for axis in "XYZ")
+        )
     else:
-        fits = kind.kind == "f" and len(header.shape) == 2 and header.shape[1] >= max(3, len(datum.columns))
-        fits = fits and set("XYZ") <= set(datum.columns)
+        fits = kind.kind == "f" and len(header.shape) == 2 and set("XYZ") <= set(datum.columns)
+        fits = fits and max(3, len(datum.columns)) <= header.shape[1] <= MAX_COLUMNS
     if not fits or header.shape[0] > MAX_POINTS:
         raise DatasetError(
             f"{datum.path}: data: {header.shape} {kind} with the columns {', '.join(names or datum.columns)}; expected at most "
-            f"{MAX_POINTS} rows of floating-point numbers, X, Y and Z among the columns. Fetch the scene again"
+            f"{MAX_POINTS} rows and {MAX_COLUMNS} columns of floating-point numbers, with X, Y and Z. Fetch the scene again"
         )
 
 
 def inside(folder: Path, name: str, where: str) -> Path:
-    """The file of that name under `folder`; DatasetError for an empty name, an absolute one, or one that leaves it."""
+    """The file of that name under `folder`; DatasetError for an empty name, an absolute one, one that leaves it, or one with
+    characters or a length that no file has."""
     pure = PurePosixPath(name)
-    if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name or ":" in pure.parts[0]:
+    leaves = not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in name or ":" in pure.parts[0]
+    if leaves or not name.isprintable() or max(len(part.encode()) for part in pure.parts) > MAX_NAME_BYTES:
         raise DatasetError(
             f"{where}: {name[:120]!r} is no path within {folder}; expected one like rgb/CAMERA_01/15616458249936530.png. "
             "Fetch the scene again"
@@ -217,10 +227,10 @@ def inside(folder: Path, name: str, where: str) -> Path:
 def _datum(data: Mapping[str, Any], path: Path, where: str) -> Datum:
     about = message(data, "id", where)
     key, sensor, time = text(data, "key", where), text(about, "name", where), text(about, "timestamp", where)
-    where = f"{where} ({sensor or 'no name'})"
+    where = f"{where} ({sensor if sensor.isprintable() and sensor else 'no name'})"
     body = message(data, "datum", where)
     found = [kind for kind in KINDS if message(body, kind, where)]
-    if len(found) != 1 or not key or not sensor:
+    if len(found) != 1 or not key or not sensor or not sensor.isprintable():
         raise DatasetError(
             f"{where}: key {key!r}, id.name {sensor!r}, datum holds {', '.join(found) or 'nothing'}; expected a key, a name "
             f"and one of {', '.join(KINDS)}. Fetch the scene again"
@@ -245,7 +255,9 @@ def _shape(image: Mapping[str, Any], where: str) -> tuple[int, int]:
 
 def _columns(cloud: Mapping[str, Any], where: str) -> tuple[str, ...]:
     listed = items(cloud, "point_format", where)
-    names = [POINT_FIELDS[x] if isinstance(x, int) and 0 <= x < len(POINT_FIELDS) else str(x).upper() for x in listed]
+    names = [
+        POINT_FIELDS[x] if isinstance(x, int) and 0 <= x < len(POINT_FIELDS) else ascii(str(x).upper())[1:-1] for x in listed
+    ]
     return tuple(names) or POINT_FIELDS[:3]  # a structured array names its own
 
 

@@ -12,7 +12,7 @@ import contextlib
 import time
 import warnings
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -120,7 +120,10 @@ def export_gt(
     sweep_abandoned(out.parent, of=f"{out.name}.")  # the file grows beside its place, and a killed export leaves it there
     tally = _Tally()
     with contextlib.closing(_parts(source, pieces, jobs or -1, tally, quiet=quiet)) as parts:
-        _write(out, _header(dataset, frames, source), parts, folder)
+        _write(out, _header(dataset, frames, source), tally.refusing(parts, frames), folder)
+    empty = tally.note(frames)
+    for note in () if quiet else empty:
+        say(f"export_gt: {note}")
     shards.close_folder(folder, pieces)
     if npz is not None:
         truth = read_hdf5(out)
@@ -128,7 +131,7 @@ def export_gt(
     return Export(
         out=out, split=frames.name, frames=len(frames.frames), points=tally.points, bytes=out.stat().st_size,
         seconds=time.perf_counter() - started, resumed=tally.resumed, without_intrinsics=tally.without_intrinsics,
-        notes=frames.notes,
+        notes=(*frames.notes, *empty),
     )  # fmt: skip
 
 
@@ -199,9 +202,28 @@ class _Tally:
     points: int = 0
     resumed: int = 0
     without_intrinsics: int = 0
+    empty: list[int] = field(default_factory=list)
+
+    def refusing(self, parts: Iterable[Part], split: Split) -> Generator[Part, None, None]:
+        """The parts, and DatasetError at their end where no frame has a depth."""
+        yield from parts
+        if len(self.empty) == self.frames:
+            raise DatasetError(
+                f"{split.name}: not one of its {self.frames} frames has a point in its image; expected LiDAR scans or depth "
+                "maps of these frames. Look at the files, the calibration and the masks; nothing was written"
+            )
+
+    def note(self, split: Split) -> tuple[str, ...]:
+        """What to say of frames without any depth."""
+        if not self.empty:
+            return ()
+        n = len(self.empty)
+        return (f"{n} of {self.frames} frames {'has' if n == 1 else 'have'} no point, first {split.frame_ids[self.empty[0]]}",)
 
     def add(self, part: Part, *, new: bool) -> None:
         n = len(part.shape)
+        ends = np.cumsum(part.row_count)[np.cumsum(part.shape[:, 0]) - 1]
+        self.empty += (self.frames + np.flatnonzero(np.diff(ends, prepend=0) == 0)).tolist()
         self.frames += n
         self.points += len(part.data)
         self.resumed += 0 if new else n

@@ -31,7 +31,11 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file; unpack the scene again, or pass the root of another --data") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise DatasetError(
+            f"{path}: cannot be read ({error.strerror or error}); correct its permissions, or unpack the scene again"
+        ) from error
+    except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DatasetError(f"{path}: cannot be read as JSON ({reason}); the file is damaged: unpack it again") from error
     if not isinstance(value, dict):

@@ -84,6 +84,11 @@ def verify(split: Split, root: Path, *, dataset: str | None = None, need: Sequen
         DatasetError: a data set or kind that cannot be verified, or a file that cannot be read.
     """
     dataset = dataset or split.dataset
+    if dataset == "ddad":
+        raise DatasetError(
+            f"{split.name}: the files of ddad are looked for by `depthbench export_gt --dataset ddad`, before it makes the "
+            "first map; run that"
+        )
     if dataset not in KINDS:
         known = ", ".join(KINDS)
         raise DatasetError(f"{split.name}: {dataset!r} cannot be verified; known: {known}. Choose one with --dataset.")

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ from datasets_prep.export_gt import export_gt
 
 PROTOCOLS = Path(benchmark.__file__).parent / "protocols"
 FIRST = Frame("000150", "CAMERA_01", STEM)
+SHORT = (
+    "2 of 50 scenes and 4 of 3950 samples are here: this is not the whole published split, and no protocol scores it as that"
+)
 
 
 @pytest.fixture
@@ -145,19 +150,72 @@ def test_split_requests_that_make_no_sense(root: Path, tmp_path: Path) -> None:
 
 
 def test_scenes_that_lack_a_camera_are_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    note = "1 of 2 scenes have fewer cameras, 1 images in all are not there: CAMERA_05 in 1 of the 1 samples of 000151"
+    note = "1 of 2 scenes have fewer cameras, 1 image in all is not there: CAMERA_05 in 1 of the 1 samples of 000151"
     made = export_gt("ddad", root, "ddad/val@CAMERA_05", tmp_path / "gt.h5")
-    assert (made.split, made.frames, made.notes) == ("ddad/val@CAMERA_05", 3, (note,))
-    assert f"export_gt: {note}\n" in capsys.readouterr().err
-    assert ddad_splits.find_split(root, "ddad/val", None).notes == (note,)
-    for name, cameras in (("ddad/val", "CAMERA_01"), ("ddad/train", None)):
-        assert ddad_splits.find_split(root, name, cameras).notes == ()
+    assert (made.split, made.frames, made.notes) == ("ddad/val@CAMERA_05", 3, (SHORT, note))
+    assert f"export_gt: {SHORT}\nexport_gt: {note}\n" in capsys.readouterr().err
+    assert ddad_splits.find_split(root, "ddad/val", None).notes == (SHORT, note)
+    assert ddad_splits.find_split(root, "ddad/val", "CAMERA_01").notes == (SHORT,)
+    assert len(ddad_splits.find_split(root, "ddad/train", None).notes) == 1
     edit(scene_path(root), samples__1__datum_keys=["CAMERA_01-1", "LIDAR-1"])
-    (found,) = ddad_splits.find_split(root, "ddad/val", "CAMERA_05").notes
+    _, found = ddad_splits.find_split(root, "ddad/val", "CAMERA_05").notes
     assert "2 of 2 scenes have fewer cameras, 2 images" in found
     assert "CAMERA_05 in 1 of the 3 samples of 000150" in found
     with pytest.raises(OptionError, match="--split ddad/val@CAMERA_05 --camera CAMERA_01: the cameras are named twice"):
         ddad_splits.find_split(root, "ddad/val@CAMERA_05", "CAMERA_01")
+    with pytest.raises(OptionError, match="--split ddad/val@: no camera after the @"):
+        ddad_splits.find_split(root, "ddad/val@")
+
+
+def test_samples_without_an_image_and_frames_without_a_point_are_named(root: Path, tmp_path: Path) -> None:
+    edit(scene_path(root), samples__1__datum_keys=["LIDAR-1"])
+    write_scan(lidar_file(root), data=np.array([[-5.0, 0, 0, 0]]))  # behind the cameras
+    made = export(root, tmp_path / "gt.h5", camera="CAMERA_01")
+    assert made.notes[0].startswith("2 of 50 scenes and 3 of 3950 samples are here: ")
+    assert made.notes[1:] == (
+        "samples without any image: 1 in 1 scenes, the first in 000150",
+        f"1 of 3 frames has no point, first 000150/CAMERA_01/{STEM}",
+    )
+    (tmp_path / "one.txt").write_text(f"000150/CAMERA_01/{STEM}\n")
+    with pytest.raises(DatasetError, match="one: not one of its 1 frames has a point in its image"):
+        export(root, tmp_path / "one.h5", split=str(tmp_path / "one.txt"))
+    assert not (tmp_path / "one.h5").exists()
+    for i in range(3):
+        edit(scene_path(root), **{f"samples__{i}__datum_keys": [f"LIDAR-{i}"]})
+    edit(scene_path(root, "000151"), samples__0__datum_keys=["LIDAR-0"])
+    with pytest.raises(DatasetError, match="no sample of the 2 scenes of ddad/val has an image"):
+        ddad_splits.find_split(root, "ddad/val")
+
+
+def test_a_scene_is_parsed_once_however_many_threads_want_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[Path] = []
+    read_scene = dgp.read_scene
+
+    def slowly(path: Path) -> dgp.Scene:
+        parsed.append(path)
+        time.sleep(0.05)
+        return read_scene(path)
+
+    monkeypatch.setattr(dgp, "read_scene", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ddad.recordings, [scene_path(root)] * 8))
+    assert len(parsed) == 1
+    assert all(one is found[0] for one in found)
+    assert sum(read_index()[name].drives or 0 for name in ddad_splits.OWN_LISTS) < ddad.SCENES_IN_MEMORY
+
+
+def test_an_image_that_cannot_be_read_is_not_a_full_disk(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run as root, whom no permission stops."""
+    keep = Path.open
+
+    def denied(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.suffix == ".png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return keep(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(DatasetError, match=r"\.png: is there, but cannot be read \(Permission denied\); correct its"):
+        export(root, tmp_path / "gt.h5")
 
 
 def test_neighbours_are_of_the_same_camera_with_holes_at_the_ends(root: Path) -> None:
@@ -176,7 +234,7 @@ def test_neighbours_are_of_the_same_camera_with_holes_at_the_ends(root: Path) ->
 def test_context_keeps_frames_that_have_their_neighbours(root: Path, tmp_path: Path) -> None:
     made = export(root, tmp_path / "gt.h5", camera="CAMERA_01", context=(-1, 1))
     assert (made.split, made.frames) == ("ddad/val@CAMERA_01+context-1,1", 1)
-    assert made.notes == ("3 of 4 images are left out, because they lack a neighbour of --context -1,1",)
+    assert made.notes == (SHORT, "3 of 4 images are left out, because they lack a neighbour of --context -1,1")
     truth = read_hdf5(tmp_path / "gt.h5")
     assert truth.header.frame_id == (f"000150/CAMERA_01/{STEM + 1000000}",)
     split = ddad_splits.find_split(root, "ddad/val", None, context=(1, 0, 1))
@@ -239,7 +297,7 @@ def test_ego_masks_drop_points_and_say_so(root: Path, tmp_path: Path) -> None:
     mask = np.full(SHAPE, 255, np.uint8)
     mask[12:] = 0
     cv2.imwrite(str(masks / "01.png"), mask)
-    with pytest.raises(DatasetError, match=r"05\.png: cannot be read .*expected the ego mask of a camera"):
+    with pytest.raises(DatasetError, match=r"masks: no ego mask of CAMERA_05; expected CAMERA_05\.png or 05\.png: put"):
         export(root, tmp_path / "gt.h5", ego_masks=masks)
     cv2.imwrite(str(masks / "CAMERA_05.png"), np.full(SHAPE, 255, np.uint8))
     export(root, tmp_path / "all.h5")
@@ -250,8 +308,22 @@ def test_ego_masks_drop_points_and_say_so(root: Path, tmp_path: Path) -> None:
     assert not np.array_equal(truth.dense(0), everything.dense(0))
     assert np.array_equal(truth.dense(1), everything.dense(1))
     cv2.imwrite(str(masks / "01.png"), mask[:5])
-    with pytest.raises(DatasetError, match=r"01\.png: the ego mask has \(5, 40\) pixels, the images \(24, 40\)"):
+    with pytest.raises(DatasetError, match=r"01\.png: the ego mask has 5x40 pixels, the images 24x40"):
         export(root, tmp_path / "other.h5", ego_masks=masks)
+    for wrong, message in (
+        (np.zeros(SHAPE, np.uint8), r"01\.png: 0 everywhere, as if the camera"),
+        (
+            np.dstack([mask] * 3),
+            r"01\.png: a PNG of 8 bits and colour type 2; expected an 8-bit or 16-bit image of one channel",
+        ),
+        (np.dstack([mask] * 4), r"01\.png: a PNG of 8 bits and colour type 6"),
+    ):
+        cv2.imwrite(str(masks / "01.png"), wrong)
+        with pytest.raises(DatasetError, match=message):
+            export(root, tmp_path / "other.h5", ego_masks=masks)
+    cv2.imwrite(str(masks / "01.png"), mask.astype(np.uint16))  # 255 of 65535 is not the car
+    export(root, tmp_path / "deep.h5", ego_masks=masks)
+    assert np.array_equal(read_hdf5(tmp_path / "deep.h5").dense(0), truth.dense(0))
     (masks / "01.png").write_bytes(b"GIF89a")
     with pytest.raises(DatasetError, match=r"01\.png: not a PNG"):
         export(root, tmp_path / "other.h5", ego_masks=masks)
@@ -302,7 +374,10 @@ DAMAGE = {
         lambda root: lidar_file(root).unlink(),
         r"2 of the 7 frames of ddad/val have no LiDAR scan\. .*First: [^ ]+\.npz\. Nothing was written; `depthbench datasets",
     ),
-    "no scene file": (lambda root: scene_path(root).unlink(), r"scene_0+\.json: cannot be read \(No such file"),
+    "no scene file": (
+        lambda root: scene_path(root).unlink(),
+        r"1 of 2 scenes of ddad/val have no scene file, the first is 000150/scene_0+\.json; unpack",
+    ),
     "no calibration": (lambda root: calibration_file(root).unlink(), r"ca11b\.json: no such file"),
     "camera not calibrated": (
         lambda root: edit(calibration_file(root), names__0="camera_06"),
@@ -389,6 +464,11 @@ def test_six_cameras_are_scored_by_samples(root: Path, tmp_path: Path, monkeypat
         record = json.loads(done.out)[0]
         assert (record["n_images"], record["inputs"]["pred_split"]) == (n, split)
         assert any("1 of 2 scenes have fewer cameras" in warning for warning in record["warnings"]) == (name != "front")
+    # All seven images were predicted, and those of the front camera are scored.
+    done = run("evaluate", tmp_path / "whole.npy", *words[2:], "--gt", tmp_path / "all.h5", "--pred-split", "ddad/val")
+    assert done.code == 0, done.err
+    record = json.loads(done.out)[0]
+    assert (record["n_images"], record["inputs"]["pred_split"]) == (4, "ddad/val")
     done = run(*words, "--gt", tmp_path / "one.h5")
     assert (done.code, "exported as ddad/val@CAMERA_05, expected ddad/val@CAMERA_01" in done.err) == (1, True)
 
@@ -462,4 +542,4 @@ def test_real_context_has_one_centre_sample(real_data: Path) -> None:
         named = [sample["cameras"][frame.camera]["file"] for sample in samples]
         around = ddad.neighbours(ddad.scene_files(root)["scene_02"], frame)
         assert [Path(file).stem for file in named] == [str(one.number) for one in (around[0], frame, around[1]) if one]
-    assert split.notes == ("12 of 18 images are left out, because they lack a neighbour of --context -1,1",)
+    assert split.notes[1:] == ("12 of 18 images are left out, because they lack a neighbour of --context -1,1",)

@@ -223,6 +223,13 @@ def test_lost_scans_of_drive_0009_are_explained(tmp_path: Path) -> None:
     assert "KITTI has no LiDAR scans for the frames 177 to 180" in str(result.exception)
 
 
+def test_ddad_is_looked_for_by_its_export(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="are looked for by `depthbench export_gt --dataset ddad`"):
+        verify(load_split("world_ddad/val"), tmp_path)
+    result = CliRunner().invoke(main, ["datasets", "verify", "--data", str(tmp_path), "--split", "ddad/val"])
+    assert "`depthbench export_gt` looks for them" in str(result.exception)
+
+
 @pytest.mark.golden
 def test_real_samples(real_data: Path, tmp_path: Path) -> None:
     drive = "2011_09_26_drive_0001_sync"
