@@ -17,7 +17,7 @@ from benchmark.checks.case import Case
 from benchmark.checks.finding import Finding
 from benchmark.checks.samples import FRAMES, Array, Values, choose_evenly, thumbnail
 from benchmark.errors import PredictionError
-from benchmark.io.submissions import METRE, PACK_FORMATS, PackPredictions, read_pack
+from benchmark.io.submissions import METRE, PACK_FORMATS, STREET_M, PackPredictions, read_pack
 from benchmark.io.submissions.reading import SATURATED
 from benchmark.io.submissions.writing import in_threads
 
@@ -31,7 +31,6 @@ TITLES = {
     "quantised": "coarse steps",
     "eight_bit": "at most 256 values",
 }
-STREET_M = (1.0, 128.0)  # no street has its median depth outside; metres stored without the factor 256 do
 
 
 class _Look(NamedTuple):
@@ -45,7 +44,13 @@ class _Look(NamedTuple):
 
 
 def check_pack(path: Path, *, count: int | None = None) -> list[Finding]:
-    """One finding a defect, in the order of `TITLES`; every pixel is looked at. `count` replaces the published number."""
+    """One finding a defect, in the order of `TITLES`; every pixel is looked at. `count` replaces the published number.
+
+    Raises:
+        PredictionError: there is no such file, or it may not be read.
+    """
+    if not path.is_file():
+        raise PredictionError(f"{path}: no such file; expected a pack, as `depthbench pack` writes it")
     try:
         pack = read_pack(path, count=count)
         sampled = {*choose_evenly(len(pack), FRAMES)}
@@ -58,7 +63,7 @@ def check_pack(path: Path, *, count: int | None = None) -> list[Finding]:
     with np.errstate(all="ignore"):
         shown = [judge(case) for judge in (values.prior, values.quantised, values.eight_bit)]
     return [
-        Finding("form", "fine", _form(pack)),
+        _form(pack),
         _pixels(pack, "holes", [look.holes for look in looks]),
         _pixels(pack, "overrun", [look.overrun for look in looks]),
         _metres(looks),
@@ -75,10 +80,19 @@ def _look(pack: PackPredictions, i: int, *, sampled: bool) -> _Look:
     return _Look(holes, overrun, median, bool(raw.min() == raw.max()), thumbnail(raw) if sampled else None)
 
 
-def _form(pack: PackPredictions) -> str:
+def _form(pack: PackPredictions) -> Finding:
+    upright = [i for i, (h, w) in enumerate(pack.sizes) if h > w]
+    if upright:
+        h, w = pack.sizes[upright[0]]
+        message = (
+            f"{pack.name(upright[0])} has {h} rows of {w} pixels, and no camera of the {PACK_FORMATS[pack.form].title} stands "
+            "upright: the axes are swapped, pack the transposed depths"
+        )
+        return Finding("form", "refuse", message, {"images": len(upright)})
     sizes = [f"{h}x{w}" for h, w in sorted(set(pack.sizes))]
     shown = ", ".join(sizes[:3]) + (f" and {len(sizes) - 3} more sizes" if len(sizes) > 3 else "")
-    return f"{len(pack)} images of {shown} for the {PACK_FORMATS[pack.form].title}"
+    images = "1 image" if len(pack) == 1 else f"{len(pack)} images"
+    return Finding("form", "fine", f"{images} of {shown} for the {PACK_FORMATS[pack.form].title}")
 
 
 def _pixels(pack: PackPredictions, name: str, counts: Sequence[int]) -> Finding:
@@ -90,13 +104,13 @@ def _pixels(pack: PackPredictions, name: str, counts: Sequence[int]) -> Finding:
     images = [i for i, n in enumerate(counts) if n]
     if not images:
         return Finding(name, "fine", f"no pixel of {len(counts)} images is {value}")
-    total = sum(counts)
+    total, largest = sum(counts), PACK_FORMATS[pack.form].largest
     message = (
         f"{total} pixel{'s' * (total > 1)} in {len(images)} of {len(counts)} images hold {value}, the first in "
         f"{pack.name(images[0])}: {meaning}; expected 1 to {SATURATED - 1} everywhere: clip the depths before they are "
         "stored, or write the file with `depthbench pack`"
     )
-    return Finding(name, "refuse", message, {"pixels": total, "images": len(images)})
+    return Finding(name, "warn" if 0 < value <= largest else "refuse", message, {"pixels": total, "images": len(images)})
 
 
 def _metres(looks: Sequence[_Look]) -> Finding:

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
-FORMS = ("kitti_benchmark", "ddad_challenge")  # those of io/submissions.py, which would import numpy
+FORMS = ("kitti_benchmark", "ddad_challenge")  # those of io/submissions/formats.py, which lies beside what imports numpy
 
 
 @click.command("pack")
-@click.argument("form", metavar="[FORMAT", required=False, type=click.Choice(FORMS))
-@click.argument("pred", metavar="PRED]", required=False, type=click.Path(readable=False, path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The .zip to write.")
+@click.argument("form", metavar="FORMAT", type=click.Choice(FORMS))
+@click.argument("pred", type=click.Path(readable=False, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The .zip to write.")
 @click.option(
-    "--kind", type=click.Choice(["disparity", "inverse_depth", "depth"]), help="What the file holds; default disparity."
+    "--kind",
+    type=click.Choice(["disparity", "inverse_depth", "depth"]),
+    help="What the file holds; default disparity, and of ddad_challenge none: say it.",
 )
 @click.option(
     "--scaling",
@@ -28,31 +30,21 @@ FORMS = ("kitti_benchmark", "ddad_challenge")  # those of io/submissions.py, whi
     type=click.Choice(["monodepth2"]),
     help="kitti_benchmark: as that code does; always times 5.4, clipped to [0, 80] m, truncated.",
 )
-@click.option(
-    "--count", type=click.IntRange(1, 999_999), help="ddad_challenge, --verify: images; default: the published number."
-)
-@click.option("--verify", metavar="FILE.zip", type=click.Path(readable=False, path_type=Path), help="Read a pack instead.")
+@click.option("--count", type=click.IntRange(1, 999_999), help="ddad_challenge: images; default: the published number.")
 def pack(
-    *, form: str | None, pred: Path | None, out: Path | None, kind: str | None, scaling: str, like: str | None,
-    count: int | None, verify: Path | None,
+    *, form: str, pred: Path, out: Path, kind: str | None, scaling: str, like: str | None, count: int | None
 ) -> None:  # fmt: skip
-    """Write predictions (any form that evaluate reads) as the zip that a challenge server takes, or --verify one.
+    """Write predictions (any form that evaluate reads) as the zip that a challenge server takes.
 
     \b
     kitti_benchmark  KITTI depth prediction: 500 images, resized to 1216x352
     ddad_challenge   DDAD challenge: 3080 images, of the size that was predicted
     """
-    if verify is not None:
-        from benchmark.io.submissions import verify_pack
+    import shlex
 
-        if form or pred or out or kind or like:
-            raise click.UsageError("--verify FILE.zip stands alone, or with --count")
-        click.echo(verify_pack(verify, count=count).text())
-        return
-    if form is None or pred is None or out is None:
-        raise click.UsageError("expected FORMAT PRED --out FILE.zip, or --verify FILE.zip")
     from benchmark.pack import PackRequest
     from benchmark.pack import pack as write
 
     click.echo(write(PackRequest(form, pred, out, kind, scaling, like, count)).text(), err=True)
-    click.echo(f"next: depthbench pack --verify {out}", err=True)
+    words = ["depthbench", "check", str(out), *(["--count", str(count)] if count else [])]
+    click.echo(f"next: {shlex.join(words)}", err=True)

@@ -82,7 +82,7 @@ def evaluate(
     type=click.Path(readable=False, path_type=Path),
     help="gt.h5, gt_depths.npz, or a folder of maps; a challenge server's .zip needs none.",
 )
-@click.option("--protocol", default="kitti_eigen", show_default=True, metavar="NAME|FILE", help="Whose frames and pixels.")
+@click.option("--protocol", show_default="kitti_eigen", metavar="NAME|FILE", help="Whose frames and pixels.")
 @click.option(
     "--scaling", "scalings", multiple=True, metavar="RULE", help="As in evaluate: whether a wrong factor matters; repeatable."
 )
@@ -91,24 +91,27 @@ def evaluate(
 )
 @click.option("--pred-split", metavar="SPLIT", help="The frames that a bare array was predicted for; default: the protocol's.")
 @click.option("--flipped", type=click.Path(path_type=Path), help="Predictions of the mirrored images, mirrored back.")
+@click.option("--count", type=click.IntRange(1, 999_999), help="Images that a .zip must hold; default: the published number.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON instead of the table.")
 def check(
-    *, pred: Path, gt: Path | None, protocol: str, scalings: tuple[str, ...], kind: str | None, pred_split: str | None,
-    flipped: Path | None, as_json: bool,
+    *, pred: Path, gt: Path | None, protocol: str | None, scalings: tuple[str, ...], kind: str | None, pred_split: str | None,
+    flipped: Path | None, count: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Look for what would make a score meaningless: one line a defect; exit 1 if one refuses."""
     from benchmark import check as linter
     from benchmark.report import render_findings
     from benchmark.score import Request
 
+    if gt is not None and count:
+        raise click.UsageError("--count is about a challenge server's .zip without --gt: leave it out")
     if gt is not None:
-        findings = linter.check(Request(pred, gt, (protocol,), scalings, kind, pred_split, flipped))
-    elif pred.suffix != ".zip" or scalings or kind or pred_split or flipped:
-        raise click.UsageError("--gt FILE is missing: a challenge server's .zip alone is checked without, and without options")
+        findings = linter.check(Request(pred, gt, (protocol or "kitti_eigen",), scalings, kind, pred_split, flipped))
+    elif pred.suffix.lower() != ".zip" or protocol or scalings or kind or pred_split or flipped:
+        raise click.UsageError("--gt FILE is missing: a challenge server's .zip is checked without, and with --count alone")
     else:
         from benchmark.check_pack import check_pack
 
-        findings = check_pack(pred)
+        findings = check_pack(pred, count=count)
     width = shutil.get_terminal_size((100, 0)).columns
     click.echo(linter.findings_json(findings) if as_json else render_findings(findings, width), nl=not as_json)
     linter.raise_verdict(findings, pred)

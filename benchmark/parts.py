@@ -107,12 +107,16 @@ def _cuts(
     if "range" in wanted:
         of_range = np.searchsorted(np.array(RANGE_BOUNDS_M, gt.dtype), gt, side="right") - 1
         for k in np.unique(of_range).tolist():
-            yield "range", _range_name(k), of_range == k
+            yield "range", _range_name(k, protocol), of_range == k
 
 
-def _range_name(k: int) -> str:
-    upper = RANGE_BOUNDS_M[k + 1] if k + 1 < len(RANGE_BOUNDS_M) else "up"
-    return f"range_{RANGE_BOUNDS_M[k]}_{upper}"
+def _range_name(k: int, protocol: DepthProtocol) -> str:
+    """The bounds of range k; the upper one is the protocol's own maximum where that lies inside."""
+    lower, upper = (*RANGE_BOUNDS_M, float("inf"))[k : k + 2]
+    maximum = protocol.depth_range.max_m
+    if maximum is not None and lower < maximum < upper:
+        upper = maximum
+    return f"range_{lower}_{'up' if upper == float('inf') else f'{upper:g}'}"
 
 
 def range_names(protocol: DepthProtocol) -> tuple[str, ...]:
@@ -120,7 +124,7 @@ def range_names(protocol: DepthProtocol) -> tuple[str, ...]:
     low, high = protocol.depth_range.min_m or 0, protocol.depth_range.max_m
     upper = (*RANGE_BOUNDS_M[1:], float("inf"))
     return tuple(
-        _range_name(k)
+        _range_name(k, protocol)
         for k, lower in enumerate(RANGE_BOUNDS_M)
         if upper[k] > low and (high is None or lower < high or (lower == high and not protocol.depth_range.max_open))
     )

@@ -75,17 +75,13 @@ def write_ground_truth(folder: Path, name: str, *, bits: int = 16) -> Path:
 
 
 def write_predictions(path: Path, size: tuple[int, int]) -> Path:
-    """A folder of 16-bit PNGs, or a zip of them, or one .npy of metres, by the name of the path.
-
-    A pack holds 65534 where the evaluator was given 65535, which our packs refuse; both are clamped to 200 m.
-    """
+    """A folder of 16-bit PNGs, or a zip of them, or one .npy of metres, by the name of the path."""
     if path.suffix == ".npy":
         np.save(path, np.stack([predicted_raw(i, size) for i in range(IMAGES)]).astype(np.float32) / np.float32(256))
         return path
     folder = path.with_suffix("")
-    highest = 65534 if path.suffix == ".zip" else 65535
     for i in range(IMAGES):
-        write_png(folder / f"{i:06d}.png", np.minimum(predicted_raw(i, size), np.uint16(highest)))
+        write_png(folder / f"{i:06d}.png", predicted_raw(i, size))
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as archive:
             for image in sorted(folder.iterdir()):

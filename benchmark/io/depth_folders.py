@@ -37,16 +37,32 @@ def _selection(what: str) -> Callable[[str], str]:
     return name
 
 
+def _dgp_tree(middle: str) -> Callable[[str], str]:
+    def name(frame_id: str) -> str:
+        scene, camera, number = frame_id.split("/")
+        return f"{scene}/{middle}/{camera}/{number}"
+
+    return name
+
+
 # How a frame's file may be called, and which files of the folder follow that naming.
-NAMINGS: dict[str, tuple[Callable[[str], str], str]] = {
+Namings = dict[str, tuple[Callable[[str], str], str]]
+NAMINGS: Namings = {
     "frame id with / as __": (lambda frame_id: frame_id.replace("/", "__"), "*"),
     "frame id as a path": (lambda frame_id: frame_id, "**/*"),
     "PackNet-SfM *_depth": (lambda frame_id: frame_id.replace("/", "__") + "_depth", "*_depth"),
+}
+KITTI_NAMINGS: Namings = {
     "PackNet-SfM velodyne maps": (_kitti_tree("proj_depth/velodyne/{camera}"), "*/*/proj_depth/velodyne/*/*"),
     "KITTI depth selection": (_selection("groundtruth_depth"), "*_groundtruth_depth_*"),
     "KITTI depth selection, image names": (_selection("image"), "*_sync_image_*"),
     "annotated depth by date": (_kitti_tree("proj_depth/groundtruth/{camera}"), "*/*/proj_depth/groundtruth/*/*"),
 }
+DGP_NAMINGS: Namings = {
+    "DGP's images": (_dgp_tree("rgb"), "*/rgb/*/*"),
+    "DGP's depth maps": (_dgp_tree("depth/lidar"), "*/depth/lidar/*/*"),
+}
+DGP_FRAME = re.compile(r"[^/]+/CAMERA_[0-9]{2}/[0-9]+")
 # The position in a list instead of a name (its digits, what follows them); such a folder is a bare array.
 POSITIONS = {"10-digit position": (10, ""), "6-digit position": (6, ""), "6-digit position *_depth": (6, "_depth")}
 
@@ -66,8 +82,9 @@ def find_files(folder: Path, frame_ids: tuple[str, ...], error: type[InputError]
         error: two namings or two file types fit, no file fits any, or positions have a hole.
     """
     fits: dict[str, Listing] = {}
+    namings = NAMINGS | (DGP_NAMINGS if frame_ids and DGP_FRAME.fullmatch(frame_ids[0]) else KITTI_NAMINGS)
     for suffix in SUFFIXES:
-        for naming, (name, pattern) in NAMINGS.items():
+        for naming, (name, pattern) in namings.items():
             paths = [folder / (name(frame_id) + suffix) for frame_id in frame_ids]
             found = [path if path.is_file() else None for path in paths]
             if any(found):
@@ -78,7 +95,7 @@ def find_files(folder: Path, frame_ids: tuple[str, ...], error: type[InputError]
             if files:
                 fits[f"{naming}{suffix}"] = Listing(files, True, 0)
     if not fits:
-        known = "; ".join(f"{naming}: {name(frame_ids[0])}" for naming, (name, _) in NAMINGS.items() if frame_ids)
+        known = "; ".join(f"{naming}: {name(frame_ids[0])}" for naming, (name, _) in namings.items() if frame_ids)
         known += "".join(f"; {naming}: {0:0{digits}d}{tail}" for naming, (digits, tail) in POSITIONS.items())
         raise error(f"{folder}: holds no file of this split. The first frame could be called ({'/'.join(SUFFIXES)}): {known}")
     if len(fits) > 1:

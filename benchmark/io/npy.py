@@ -90,6 +90,10 @@ def open_array(
                 yield cast("BinaryIO", stream), member.file_size
     except InputError:
         raise
+    except OSError as problem:
+        raise error(
+            f"{path}: cannot be read ({problem.strerror or problem}); see whether it is there and may be read"
+        ) from problem
     except Exception as problem:  # zip, zlib, lzma and numpy have no common error
         reason = " ".join(str(problem).split())[:200]
         raise error(
@@ -105,7 +109,9 @@ def _pick(
     known = [name for name in names if name.removesuffix(".npy") in keys] or (names if any_lone else [])
     if len(known) != 1:
         listed = ", ".join(name.removesuffix(".npy")[:40] for name in names[:8]) or "nothing"
-        raise error(f"{path}: holds {listed}; expected {'one array, or ' * any_lone}exactly one called {', '.join(keys)}")
+        raise error(
+            f"{path}: holds {listed}; expected {'one array, or ' * any_lone}exactly one called {', '.join(keys)}: save it so"
+        )
     member = archive.getinfo(known[0])
     if member.file_size > MAX_EXPANSION * member.compress_size:
         raise error(f"{path}: declares {member.file_size} bytes but stores {member.compress_size}; no array packs that tightly")

@@ -235,7 +235,7 @@ def read_predictions(path: Path, frame_ids: tuple[str, ...]) -> Predictions:
         from benchmark.io.predictions_hdf5 import read_predictions_hdf5
 
         return read_predictions_hdf5(path)
-    if path.suffix == ".zip":
+    if path.suffix.lower() == ".zip":
         from benchmark.io.submissions import read_pack
 
         return read_pack(path, count=len(frame_ids))

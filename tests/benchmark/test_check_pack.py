@@ -11,6 +11,7 @@ from command import Run
 from numpy.typing import NDArray
 
 from benchmark.check_pack import TITLES, check_pack
+from benchmark.errors import PredictionError
 from benchmark.io.submissions import encode_png16, write_pack
 
 Image = NDArray[np.uint16]
@@ -55,14 +56,14 @@ def test_a_good_pack_is_fine(tmp_path: Path) -> None:
     ("make", "found"),
     [
         (with_pixel(0), {"holes": "refuse"}),
-        (with_pixel(65535), {"overrun": "refuse"}),
+        (with_pixel(65535), {"overrun": "warn"}),
         (
             lambda i: np.zeros((48, 96), np.uint16),
             {"holes": "refuse", "metres": "not judged", "constant": "warn"},
         ),
         (
             lambda i: np.full((48, 96), 65535, np.uint16),
-            {"overrun": "refuse", "metres": "not judged", "constant": "warn", "prior": "warn"},
+            {"overrun": "warn", "metres": "not judged", "constant": "warn", "prior": "warn"},
         ),
         (lambda i: image(i) if i != 4 else np.full((48, 96), 2560, np.uint16), {"constant": "warn"}),
         (lambda i: image(0), {"prior": "warn"}),
@@ -85,14 +86,26 @@ def test_what_cannot_be_read_is_not_judged(tmp_path: Path) -> None:
             content = encode_png16(image(i))
             archive.writestr(f"{i:06d}.png", content[:-40] if i == 5 else content)
     for name, said in {
-        "short": "1 are missing, the first is 000011.png",
+        "short": "1 is missing, the first is 000011.png",
         "cut": "cannot be opened as a zip",
         "nested": "'pack/000000.png' lies in a sub-folder, where the servers find nothing",
         "broken": "000005.png: the PNG is cut short",
-        "none": "cannot be opened as a zip",
     }.items():
         assert verdicts(tmp_path / f"{name}.zip") == {"form": "refuse", **dict.fromkeys([*TITLES][1:], "not judged")}
         assert said in check_pack(tmp_path / f"{name}.zip", count=COUNT)[0].message
+    with pytest.raises(PredictionError, match=r"none\.zip: no such file; expected a pack"):
+        check_pack(tmp_path / "none.zip")
+
+
+def test_65535_is_refused_where_the_server_divides_it_alone(tmp_path: Path) -> None:
+    path = pack(tmp_path / "p.zip", lambda i: np.full((352, 1216), 65535 - (i > 0), np.uint16), form="kitti_benchmark")
+    assert {f.defect: f.verdict for f in check_pack(path, count=COUNT)}["overrun"] == "refuse"
+
+
+def test_upright_images_are_refused(tmp_path: Path) -> None:
+    form, *_ = check_pack(pack(tmp_path / "p.zip", lambda i: image(i).T), count=COUNT)
+    assert (form.verdict, form.evidence) == ("refuse", {"images": COUNT})
+    assert "000000.png has 96 rows of 48 pixels" in form.message
 
 
 def test_command(tmp_path: Path, run: Run) -> None:
@@ -111,6 +124,8 @@ def test_command(tmp_path: Path, run: Run) -> None:
     assert done.err.count("\n") == 1
     assert "short.zip: refused (form): a score would mean nothing" in done.err
     np.save(tmp_path / "a.npy", np.ones((3, 4, 5), np.float32))
-    for words in ((tmp_path / "a.npy",), (short, "--kind", "depth")):
+    assert run("check", short, "--count", COUNT).code == 0
+    assert run("check", tmp_path / "none.zip").out == ""
+    for words in ((tmp_path / "a.npy",), (short, "--kind", "depth"), (short, "--protocol", "ddad_challenge_self")):
         done = run("check", *words)
         assert (done.code, "--gt FILE is missing" in done.err) == (2, True)

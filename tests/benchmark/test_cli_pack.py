@@ -1,6 +1,7 @@
 """`depthbench pack`: numbers by hand, the road there and back, and how it exits."""
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,8 @@ import small_world as world
 from command import Outcome, Run
 from numpy.typing import NDArray
 
-from benchmark.io.submissions import read_pack
+from benchmark.cli_pack import FORMS
+from benchmark.io.submissions import PACK_FORMATS, read_pack
 from benchmark.pack import raw_depth, raw_monodepth2, resize
 from benchmark.splits import load_split
 
@@ -37,13 +39,17 @@ def disps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_the_commands_choices_are_those_of_the_packs() -> None:
+    assert tuple(PACK_FORMATS) == FORMS
+
+
 def test_stored_numbers_by_hand() -> None:
     """10.8 m is 2764.8 / 256 m: ours rounds, Monodepth2 truncates."""
     depth = np.array([[10.8, 90.0, 0.001, 1000.0, 1.0]])
-    raw, outside = raw_depth(depth)
-    assert (raw.tolist(), raw.dtype, outside) == ([[2765, 23040, 1, 65533, 256]], np.uint16, 2)
-    raw, outside = raw_monodepth2(depth)
-    assert (raw.tolist(), raw.dtype, outside) == ([[2764, 20480, 0, 20480, 256]], np.uint16, 2)
+    raw = raw_depth(depth)
+    assert (raw.tolist(), raw.dtype) == ([[2765, 23040, 1, 65533, 256]], np.uint16)
+    raw = raw_monodepth2(depth)
+    assert (raw.tolist(), raw.dtype) == ([[2764, 20480, 0, 20480, 256]], np.uint16)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -79,19 +85,56 @@ def test_kitti_there_and_back(disps: Path, tmp_path: Path, run: Run, options: li
     expected = (1 if first in (512, 128) else 5.4) / x
     if "--like" in options:
         expected = np.minimum(expected, 80)
-        assert "pixels of" in done.err
+        assert "of the pixels lay nearer than 0 m and" in done.err
     error = pack.load(499) - expected
     assert np.abs(error).max() <= 1 / 256 + 1e-4 if "--like" in options else np.abs(error).max() <= 1 / 512 + 1e-4
 
 
-def test_verify_prints_what_it_found(disps: Path, tmp_path: Path, run: Run) -> None:
-    run("pack", "kitti_benchmark", disps, "--out", tmp_path / "p.zip")
-    done = run("pack", "--verify", tmp_path / "p.zip")
-    assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("KITTI depth prediction benchmark (kitti_benchmark): 500 images of 352x1216, 2.000 to 1")
-    (tmp_path / "q.zip").write_bytes((tmp_path / "p.zip").read_bytes()[:-30])
-    assert "q.zip: cannot be opened as a zip" in refused(run("pack", "--verify", tmp_path / "q.zip"))
-    assert "1 are missing, the first is 0000000500.png" in refused(run("pack", "--verify", tmp_path / "p.zip", "--count", 501))
+@pytest.mark.parametrize(
+    ("metres", "code", "said"),
+    [
+        (1 / 300, 1, "taken to hold depth, 100.0% of the pixels lay nearer than 0.00391 m and 0.0% farther than 255.99 m"),
+        (400, 1, "0.0% of the pixels lay nearer than 0.00391 m and 100.0% farther than 255.99 m"),
+        (0.5, 0, "warning: the median depth is 0.5 m, expected 1 to 128 m on streets: is --kind right"),
+        (10, 0, "wrote "),
+    ],
+)
+def test_depths_that_no_street_has(tmp_path: Path, run: Run, metres: float, code: int, said: str) -> None:
+    np.save(tmp_path / "d.npy", np.full((2, 4, 8), metres, np.float32))
+    done = run("pack", "ddad_challenge", tmp_path / "d.npy", "--kind", "depth", "--count", 2, "--out", tmp_path / "p.zip")
+    assert (done.code, said in done.err, "warning" in done.err) == (code, True, metres == 0.5), done.err
+    assert (tmp_path / "p.zip").exists() == (code == 0)
+
+
+def test_half_a_pack_may_be_clipped(tmp_path: Path, run: Run) -> None:
+    depth = np.full((2, 4, 8), 10.0, np.float32)
+    depth[0] = 1000
+    np.save(tmp_path / "d.npy", depth)
+    done = run("pack", "ddad_challenge", tmp_path / "d.npy", "--kind", "depth", "--count", 2, "--out", tmp_path / "p.ZIP")
+    assert (done.code, "50.0% farther than 255.99 m: clipped" in done.err) == (0, True)
+    assert run("check", tmp_path / "p.ZIP", "--count", 2).code == 0
+
+
+def test_the_names_of_the_challenges_own_frames(tmp_path: Path, run: Run) -> None:
+    out = ("--kind", "depth", "--count", 3, "--out", tmp_path / "p.zip")
+    for prefix in ("val/CAMERA_01", "000150/CAMERA_01"):
+        with h5py.File(tmp_path / "p.h5", "w") as file:
+            file["data"] = np.stack([np.full((4, 8), i + 1.0, np.float32) for i in (2, 0, 1)])
+            file["frame_id"] = np.array([f"{prefix}/{i}" for i in (2, 0, 1)], "S")
+        done = run("pack", "ddad_challenge", tmp_path / "p.h5", *out)
+        if prefix == "val/CAMERA_01":
+            assert done.code == 0, done.err
+            pack = read_pack(tmp_path / "p.zip", count=3)
+            assert [float(pack.load(i)[0, 0]) for i in range(3)] == [1.0, 2.0, 3.0]
+    assert "the first is 000000 (the file names its predictions like '000150/CAMERA_01/2')" in refused(done)
+
+
+def test_what_a_killed_pack_left_is_swept(disps: Path, tmp_path: Path, run: Run) -> None:
+    left = tmp_path / f".p.zip.{16 * '0'}.tmp"
+    left.touch()
+    os.utime(left, (0, 0))
+    assert run("pack", "kitti_benchmark", disps, "--out", tmp_path / "p.zip").code == 0
+    assert world.names_in(tmp_path) == ["p.zip"]
 
 
 def test_ddad_in_metres_at_their_own_size(tmp_path: Path, run: Run) -> None:
@@ -102,8 +145,9 @@ def test_ddad_in_metres_at_their_own_size(tmp_path: Path, run: Run) -> None:
     pack = read_pack(tmp_path / "p.zip", count=5)
     for i in range(5):
         np.testing.assert_array_equal(pack.load_raw(i), np.rint(depth[i].astype(np.float64) * 256))
-    assert run("pack", "--verify", tmp_path / "p.zip", "--count", 5).out.startswith("DDAD challenge (ddad_challenge): 5 images")
-    again = run("pack", "ddad_challenge", tmp_path / "p.zip", "--kind", "depth", "--count", 5, "--out", tmp_path / "q.zip")
+    assert done.err.endswith(f"next: depthbench check {tmp_path / 'p.zip'} --count 5\n")
+    assert "5 images of 6x10 for the DDAD challenge" in run("check", tmp_path / "p.zip", "--count", 5).out
+    again = run("pack", "ddad_challenge", tmp_path / "p.zip", "--count", 5, "--out", tmp_path / "q.zip")  # says its kind itself
     assert again.code == 0, again.err
     assert (tmp_path / "p.zip").read_bytes() == (tmp_path / "q.zip").read_bytes()
 
@@ -113,7 +157,10 @@ def test_ddad_from_a_folder_by_position(tmp_path: Path, run: Run) -> None:
     (tmp_path / "maps").mkdir()
     for i in range(3):
         np.save(tmp_path / "maps" / f"{i:06d}.npy", np.full((3 + i, 9), 0.25 / (i + 1), np.float32))
-    done = run("pack", "ddad_challenge", tmp_path / "maps", "--count", 3, "--out", tmp_path / "p.zip")
+    words = ("pack", "ddad_challenge", tmp_path / "maps", "--count", 3, "--out", tmp_path / "p.zip")
+    unsaid = run(*words)
+    assert (unsaid.code, "nothing says what it holds, and the DDAD challenge has" in unsaid.err) == (2, True)
+    done = run(*words, "--kind", "inverse_depth")
     assert done.code == 0, done.err
     pack = read_pack(tmp_path / "p.zip", count=3)
     assert [(m.shape, float(m[0, 0])) for m in map(pack.load, range(3))] == [((3, 9), 4.0), ((4, 9), 8.0), ((5, 9), 12.0)]
@@ -140,6 +187,8 @@ def test_the_manifest_says_what_they_are(disps: Path, run: Run) -> None:
     assert set(np.unique(read_pack(disps.with_suffix(".zip")).load_raw(0))) == {128}
     manifest.write_text("predictions: disps.npy\nsplit: kitti_eigen/test\n")
     assert "expected 697, in order" in refused(run("pack", "kitti_benchmark", manifest, "--out", disps.with_suffix(".zip")))
+    message = refused(run("pack", "ddad_challenge", manifest, "--count", 500, "--out", disps.with_suffix(".zip")))
+    assert "predicted for kitti_eigen/test, frames of kitti_raw; expected the images of the DDAD challenge" in message
 
 
 @pytest.mark.parametrize(
@@ -163,11 +212,17 @@ def test_pixels_that_are_no_depth(tmp_path: Path, run: Run, value: float, said: 
 def test_axes_that_are_swapped_and_other_numbers(tmp_path: Path, run: Run) -> None:
     np.save(tmp_path / "d.npy", np.swapaxes(disparities(), 1, 2))
     out = ("--out", tmp_path / "p.zip")
-    assert "is 12x4, its image 352x1216" in refused(run("pack", "kitti_benchmark", tmp_path / "d.npy", *out))
+    assert "is 12x4, upright, and no image of the KITTI depth prediction benchmark is" in refused(
+        run("pack", "kitti_benchmark", tmp_path / "d.npy", *out)
+    )
     np.save(tmp_path / "d.npy", disparities()[:9])
     assert "holds 9 predictions; expected 500" in refused(run("pack", "kitti_benchmark", tmp_path / "d.npy", *out))
-    assert "holds 9 predictions; expected 3080" in refused(run("pack", "ddad_challenge", tmp_path / "d.npy", *out))
-    assert "no such file" in refused(run("pack", "ddad_challenge", tmp_path / "no.npy", *out))
+    ddad = ("--kind", "depth", *out)
+    assert "holds 9 predictions; expected 3080" in refused(run("pack", "ddad_challenge", tmp_path / "d.npy", *ddad))
+    assert "no such file" in refused(run("pack", "ddad_challenge", tmp_path / "no.npy", *ddad))
+    np.save(tmp_path / "d.npy", np.full((2, 12, 4), 5.0))
+    message = refused(run("pack", "ddad_challenge", tmp_path / "d.npy", "--count", 2, *ddad))
+    assert "is 12x4, upright, and no image of the DDAD challenge is" in message
 
 
 @pytest.mark.parametrize(
@@ -182,7 +237,7 @@ def test_axes_that_are_swapped_and_other_numbers(tmp_path: Path, run: Run) -> No
         ["kitti_benchmark", "d.npy", "--out", "p.zip", "--like", "monodepth2", "--kind", "depth"],
         ["ddad_challenge", "d.npy", "--out", "p.zip", "--scaling", "stereo"],
         ["ddad_challenge", "d.npy", "--out", "p.zip", "--like", "monodepth2"],
-        ["--verify", "p.zip", "--out", "q.zip"],
+        ["ddad_challenge", "d.npy", "--out", "p.zip"],
     ],
 )
 def test_wrong_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run, arguments: list[str]) -> None:
@@ -202,10 +257,12 @@ def test_a_pack_is_scored_and_checked(tmp_path: Path, run: Run) -> None:
     count = ("--kind", "depth", "--count", 697)
     assert run("pack", "ddad_challenge", tmp_path / "d.npy", *count, "--out", tmp_path / "d.zip").code == 0
     scored = [
-        json.loads(run("evaluate", tmp_path / name, "--gt", tmp_path / "gt.h5", "--kind", "depth", "--json").out)[0]["metrics"]
+        json.loads(run("evaluate", tmp_path / name, "--gt", tmp_path / "gt.h5", "--kind", "depth", "--json").out)[0]
         for name in ("d.npy", "d.zip")
     ]
-    assert scored[0] == scored[1]
+    assert scored[0]["metrics"] == scored[1]["metrics"]
+    note = "the pack for the DDAD challenge names no frames: it was taken to be in the order of kitti_eigen/test"
+    assert [note in record["warnings"] for record in scored] == [False, True]
     found = run("check", tmp_path / "d.zip", "--gt", tmp_path / "gt.h5", "--kind", "depth", "--json")
     assert {f["defect"]: f["verdict"] for f in json.loads(found.out)}["form"] == "fine"
     message = refused(run("evaluate", tmp_path / "d.zip", "--gt", tmp_path / "gt.h5"))

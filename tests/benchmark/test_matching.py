@@ -54,6 +54,15 @@ def test_a_bare_array_follows_the_list_it_was_made_for() -> None:
     assert [whole.frame_ids[i] for i in joined.prediction if i is not None] == list(kept.frame_ids)
 
 
+def test_only_lists_that_can_be_named_are_proposed() -> None:
+    """1000 is the length of a list that comes with its data set, 500 of one of another data set."""
+    whole = load_split("kitti_eigen/test")
+    for n, proposed in ((1000, False), (500, False), (652, True)):
+        with pytest.raises(PredictionError) as caught:
+            match(_truth_of(whole), ArrayPredictions(world.predictions(n)), split=whole, pred_split=whole)
+        assert ("--pred-split" in str(caught.value)) == proposed
+
+
 def _truth_of(split: Split):  # type: ignore[no-untyped-def]
     from benchmark.io.ground_truth import assemble, sparsify
 

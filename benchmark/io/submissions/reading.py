@@ -12,7 +12,6 @@ import threading
 import weakref
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,31 +21,10 @@ from benchmark.errors import PredictionError
 from benchmark.io.files import sha256_of
 from benchmark.io.png import GREY_16, MAX_PIXELS, SIGNATURE, decode_png16
 from benchmark.io.submissions.formats import METRE, PACK_FORMATS
-from benchmark.io.submissions.writing import in_threads
 
 SATURATED = 2**16 - 1
 MAX_FILE_BYTES = 2**26
 DEFLATE_RATIO = 1032  # the most that a deflate stream expands (zlib's documentation)
-
-
-@dataclass(frozen=True)
-class PackReport:
-    """What `verify_pack` found: the form, images, how many of each (height, width), depths in metres, bytes of the zip."""
-
-    form: str
-    count: int
-    sizes: dict[tuple[int, int], int]
-    depth_m: tuple[float, float]
-    n_bytes: int
-
-    def text(self) -> str:
-        """A line for the terminal."""
-        sizes = ", ".join(f"{h}x{w}" if n == self.count else f"{h}x{w} ({n})" for (h, w), n in sorted(self.sizes.items()))
-        low, high = self.depth_m
-        return (
-            f"{PACK_FORMATS[self.form].title} ({self.form}): {self.count} images of {sizes}, {low:.3f} to {high:.3f} m, "
-            f"{self.n_bytes / 1e6:.1f} MB"
-        )
 
 
 class PackPredictions:
@@ -84,15 +62,15 @@ class PackPredictions:
         """Prediction i, (h, w) in 1/256 m.
 
         Raises:
-            PredictionError: damaged, or with pixels of 0 or 65535.
+            PredictionError: damaged, or with pixels that are no depth for the server.
         """
-        raw = self.decode(i)
-        bad = (raw == 0) | (raw == SATURATED)
+        raw, largest = self.decode(i), PACK_FORMATS[self.form].largest
+        bad = (raw == 0) | (raw > largest)
         if bad.any():
             row, column = np.argwhere(bad)[0]
             raise PredictionError(
                 f"{self._where(i)}: {raw[row, column]} at row {row}, column {column} ({np.count_nonzero(bad)} such pixels in "
-                f"this image); expected 1 to {SATURATED - 1} everywhere, because 0 says that there is no prediction and "
+                f"this image); expected 1 to {largest} everywhere, because 0 says that there is no prediction and "
                 f"{SATURATED} that a number ran over: clip the depths before they are stored, or write the file with "
                 "`depthbench pack`"
             )
@@ -152,22 +130,11 @@ def read_pack(path: Path, *, count: int | None = None) -> PackPredictions:
     return PackPredictions(path, count=count)
 
 
-def verify_pack(path: Path, *, count: int | None = None) -> PackReport:
-    """Read a whole pack; see `read_pack` for the arguments and for what is refused."""
-    pack = read_pack(path, count=count)
-
-    def extremes(i: int) -> tuple[int, int]:
-        raw = pack.load_raw(i)
-        return int(raw.min()), int(raw.max())
-
-    low, high = zip(*in_threads(extremes, len(pack), label="verify"), strict=True)
-    sizes = {size: pack.sizes.count(size) for size in set(pack.sizes)}
-    return PackReport(pack.form, len(pack), sizes, (min(low) / METRE, max(high) / METRE), path.stat().st_size)
-
-
 def _open(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
+    except OSError as problem:
+        raise PredictionError(f"{path}: cannot be opened ({problem.strerror or problem}); expected a zip of PNGs") from problem
     except Exception as problem:  # zip and zlib have no common error
         raise PredictionError(
             f"{path}: cannot be opened as a zip ({_one_line(problem)}); expected a whole archive of PNGs: copy or pack it again"
@@ -205,15 +172,18 @@ def _check_names(path: Path, form: str, found: Sequence[str], expected: Sequence
     faults = []
     missing, stray = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     if missing:
-        faults.append(f"{len(missing)} are missing, the first is {missing[0]}")
+        faults.append(f"{len(missing)} {'is' if len(missing) == 1 else 'are'} missing, the first is {missing[0]}")
     if stray:
-        faults.append(f"{len(stray)} entries have other names, the first is {_quoted(stray[0])}")
+        entries = "1 entry has another name, it" if len(stray) == 1 else f"{len(stray)} entries have other names, the first"
+        faults.append(f"{entries} is {_quoted(stray[0])}")
     if len(found) > len(set(found)):
         faults.append(f"{_quoted(max(found, key=list(found).count))} is there more than once")
     if faults:
+        other = form == "ddad_challenge" and len(expected) != PACK_FORMATS[form].count
+        hint = ", or score them with `--protocol ddad_challenge_self` or `ddad_challenge_semi`" * other
         raise PredictionError(
             f"{path}: {'; '.join(faults)}; expected the {len(expected)} files {expected[0]} to {expected[-1]} of the "
-            f"{PACK_FORMATS[form].title}, each once and nothing else: pack exactly these"
+            f"{PACK_FORMATS[form].title}, each once and nothing else: pack exactly these{hint}"
         )
 
 

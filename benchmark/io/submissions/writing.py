@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.cores import cpu_count
 from benchmark.errors import ResultError
-from benchmark.io.files import atomic_path
+from benchmark.io.files import atomic_path, sweep_abandoned
 from benchmark.io.submissions.formats import PACK_FORMATS
 
 T = TypeVar("T")
@@ -30,7 +30,9 @@ def encode_png16(raw: NDArray[np.uint16]) -> bytes:
     return bytes(cv2.imencode(".png", raw, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])[1])
 
 
-def write_pack(path: Path, form: str, encode: Callable[[int], bytes], *, count: int) -> None:
+def write_pack(
+    path: Path, form: str, encode: Callable[[int], bytes], *, count: int, verdict: Callable[[], None] = lambda: None
+) -> None:
     """Write a zip of `count` PNGs; the same images give the same bytes.
 
     Args:
@@ -38,17 +40,20 @@ def write_pack(path: Path, form: str, encode: Callable[[int], bytes], *, count: 
         form: a name of PACK_FORMATS.
         encode: position -> the bytes of its PNG; runs in threads.
         count: images.
+        verdict: raises, when all images are made, where they must not be handed in; then no file appears.
 
     Raises:
         ResultError: the file cannot be written.
     """
     names = PACK_FORMATS[form].names(count)
     try:
+        sweep_abandoned(path.parent, of=f"{path.name}.")
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, content in zip(names, in_threads(encode, count, label="pack"), strict=True):
                 info = zipfile.ZipInfo(name, ZIP_TIME)
                 info.create_system, info.external_attr = 3, (stat.S_IFREG | 0o644) << 16
                 archive.writestr(info, content)  # stored: deflating a PNG again takes 10 ms and saves nothing
+            verdict()
     except OSError as problem:
         raise ResultError(
             f"{path}: the pack could not be written ({problem.strerror or problem}); choose a folder that exists, can be "

@@ -62,6 +62,23 @@ def test_every_naming_and_type(tmp_path: Path, naming: str, suffix: str) -> None
         np.testing.assert_array_equal(found.load(i), values)
 
 
+@pytest.mark.parametrize("tree", ["rgb/CAMERA_01", "depth/lidar/CAMERA_01"])
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_the_layout_of_dgp(tmp_path: Path, tree: str, suffix: str) -> None:
+    ids = tuple(f"000150/CAMERA_01/1561645824993653{i}" for i in range(3))
+    (tmp_path / "000150" / tree).mkdir(parents=True)
+    for i, name in enumerate(ids[:2]):
+        path = tmp_path / "000150" / tree / f"{name.rpartition('/')[2]}{suffix}"
+        np.save(path, MAPS[i]) if suffix == ".npy" else np.savez(path, depth=MAPS[i])
+    found = read_predictions(tmp_path, ids)
+    assert (found.frame_id, found.surplus) == (ids[:2], 0)
+    np.testing.assert_array_equal(found.load(1), MAPS[1])
+    with pytest.raises(PredictionError) as caught:
+        read_predictions(tmp_path, ("000151/CAMERA_01/7",))
+    assert "DGP's images: 000151/rgb/CAMERA_01/7; DGP's depth maps: 000151/depth/lidar/CAMERA_01/7;" in str(caught.value)
+    assert "KITTI" not in str(caught.value)
+
+
 def test_a_png_holds_metres_times_256(tmp_path: Path) -> None:
     found = read(save(tmp_path, "id", ".png"))
     for i, values in enumerate(MAPS):
@@ -170,7 +187,7 @@ def test_damaged_maps_are_refused_by_file(tmp_path: Path) -> None:
     with pytest.raises(PredictionError, match=r"e\.npz: holds depth, disp; expected one array, or exactly one called depth"):
         read_map(tmp_path / "e.npz", PredictionError)
     np.testing.assert_array_equal(read_map(tmp_path / "e.npz", PredictionError, key="disp"), MAPS[0])
-    with pytest.raises(PredictionError, match=r"e\.npz: holds depth, disp; expected exactly one called pred$"):
+    with pytest.raises(PredictionError, match=r"e\.npz: holds depth, disp; expected exactly one called pred: save it so$"):
         read_map(tmp_path / "e.npz", PredictionError, key="pred")
 
 

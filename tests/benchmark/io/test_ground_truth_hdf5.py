@@ -4,7 +4,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,17 @@ def test_what_is_written_is_read(
     for i, depth in enumerate(maps):
         expected = depth.astype(np.float32) / 256 if raw else depth
         np.testing.assert_array_equal(truth.dense(i), expected)
+
+
+def test_an_error_while_a_part_is_made_is_not_one_of_the_output(tmp_path: Path) -> None:
+    def parts() -> Iterator[Any]:
+        yield sparsify(world.depth_maps(2), np.full((2, 3, 3), np.nan))
+        raise PermissionError(errno.EACCES, "Permission denied", "scan.npz")
+
+    with pytest.raises(GroundTruthError, match=r"a frame could not be read: .*Permission denied: 'scan\.npz'") as caught:
+        write_hdf5(tmp_path / "gt.h5", world.header(IDS), parts())
+    assert "Free some space" not in str(caught.value)
+    assert world.names_in(tmp_path) == []
 
 
 def test_more_points_than_a_chunk_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

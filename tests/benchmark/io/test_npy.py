@@ -23,6 +23,13 @@ def raw_npy(header: str, body: bytes = b"", *, version: int = 1) -> bytes:
     return b"\x93NUMPY" + bytes([version, 0]) + length + text + body
 
 
+def test_what_the_system_refuses_is_not_called_damaged(tmp_path: Path) -> None:
+    for name in ("a.npz", "a.npy"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(PredictionError, match=r"a\.np[zy]: cannot be read \(Is a directory\); see whether"):
+            read(tmp_path / name)
+
+
 def read(path: Path) -> NDArray[np.float32]:
     with open_array(path, ("data",), PredictionError) as (stream, size):
         header = read_header(stream, size, str(path), PredictionError)
@@ -139,10 +146,12 @@ def test_the_keys_decide_between_several_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", one)
     np.testing.assert_array_equal(read(tmp_path / "other.npz"), one)
     np.savez(tmp_path / "neither.npz", a=one, b=one)
-    with pytest.raises(PredictionError, match=r"neither.npz: holds a, b; expected one array, or exactly one called data$"):
+    with pytest.raises(
+        PredictionError, match=r"neither.npz: holds a, b; expected one array, or exactly one called data: save it so$"
+    ):
         read(tmp_path / "neither.npz")
     with (
-        pytest.raises(PredictionError, match=r"other.npz: holds arr_0; expected exactly one called data$"),
+        pytest.raises(PredictionError, match=r"other.npz: holds arr_0; expected exactly one called data: save it so$"),
         open_array(tmp_path / "other.npz", ("data",), PredictionError, any_lone=False),
     ):
         pass

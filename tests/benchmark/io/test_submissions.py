@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmark.errors import PredictionError, ResultError
 from benchmark.io.files import sha256_of
 from benchmark.io.predictions import read_predictions
-from benchmark.io.submissions import PACK_FORMATS, encode_png16, read_pack, verify_pack, write_pack
+from benchmark.io.submissions import PACK_FORMATS, encode_png16, read_pack, write_pack
 
 RAW = np.arange(1, 61, dtype=np.uint16).reshape(6, 10) * 1000
 PNG = encode_png16(RAW)
@@ -32,6 +32,13 @@ def png_with(value: int) -> bytes:
     image = RAW.copy()
     image[2, 7] = value
     return encode_png16(image)
+
+
+def read_whole(path: Path, *, count: int) -> None:
+    """Open a pack and load each image."""
+    pack = read_pack(path, count=count)
+    for i in range(len(pack)):
+        pack.load(i)
 
 
 def packed(path: Path, entries: Iterable[Entry], *, compression: int = zipfile.ZIP_STORED) -> Path:
@@ -141,20 +148,8 @@ def test_a_bar_on_a_terminal_alone(tmp_path: Path, capsys: pytest.CaptureFixture
     for shown in (False, True):
         monkeypatch.setattr(sys.stderr, "isatty", lambda shown=shown: shown)
         write_pack(tmp_path / "p.zip", "ddad_challenge", lambda _: PNG, count=30)
-        verify_pack(tmp_path / "p.zip", count=30)
         err = capsys.readouterr().err
-        assert ["pack: 100%" in err, "verify: 100%" in err, "30/30" in err] == [shown] * 3
-
-
-def test_what_verify_finds(tmp_path: Path) -> None:
-    other = encode_png16(np.full((4, 5), 256, np.uint16))
-    path = packed(tmp_path / "p.zip", [*ddad(2), ("000002.png", other)], compression=zipfile.ZIP_DEFLATED)
-    found = verify_pack(path, count=3)
-    assert (found.form, found.count, found.sizes) == ("ddad_challenge", 3, {(6, 10): 2, (4, 5): 1})
-    assert found.depth_m == (1.0, 60_000 / 256)
-    assert found.n_bytes == path.stat().st_size
-    assert "DDAD challenge (ddad_challenge): 3 images of 4x5 (1), 6x10 (2), 1.000 to 234.375 m" in found.text()
-    assert read_pack(path, count=3).shape is None
+        assert ["pack: 100%" in err, "30/30" in err] == [shown] * 2
 
 
 def test_the_published_number_is_asked_for_by_default(tmp_path: Path) -> None:
@@ -162,10 +157,37 @@ def test_the_published_number_is_asked_for_by_default(tmp_path: Path) -> None:
         read_pack(packed(tmp_path / "p.zip", ddad()))
 
 
+def test_a_pack_on_another_protocol_hears_of_its_own(tmp_path: Path) -> None:
+    path = packed(tmp_path / "p.zip", ddad())
+    with pytest.raises(PredictionError, match=r"694 are missing, .* or score them with `--protocol ddad_challenge_self` or"):
+        read_predictions(path, tuple(map(str, range(697))))
+    with pytest.raises(PredictionError, match=r"pack exactly these$"):
+        read_pack(path)
+
+
+def test_65535_is_far_for_the_challenge_and_an_overrun_for_kitti(tmp_path: Path) -> None:
+    pack = read_pack(packed(tmp_path / "p.zip", ddad(1, png_with(65535))), count=1)
+    assert pack.load(0)[2, 7] == 65535 / 256
+    raw = np.full((352, 1216), 2765, np.uint16)
+    raw[2, 7] = 65535
+    kitti = read_pack(packed(tmp_path / "k.zip", [("0000000000.png", encode_png16(raw))]), count=1)
+    with pytest.raises(PredictionError, match=r"65535 at row 2, column 7 .* expected 1 to 65534 everywhere"):
+        kitti.load(0)
+
+
+def test_a_verdict_keeps_the_file_away(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise PredictionError("worthless")
+
+    with pytest.raises(PredictionError, match="worthless"):
+        write_pack(tmp_path / "p.zip", "ddad_challenge", lambda _: PNG, count=3, verdict=refuse)
+    assert world.names_in(tmp_path) == []
+
+
 def test_predictions_of_a_split_by_their_suffix(tmp_path: Path) -> None:
     path = packed(tmp_path / "p.zip", reversed(ddad()))
     assert read_predictions(path, ("a", "b", "c")).shape == (3, 6, 10)
-    with pytest.raises(PredictionError, match=r"1 are missing, the first is 000003\.png"):
+    with pytest.raises(PredictionError, match=r"1 is missing, the first is 000003\.png"):
         read_predictions(path, ("a", "b", "c", "d"))
 
 
@@ -183,23 +205,22 @@ def test_predictions_of_a_split_by_their_suffix(tmp_path: Path) -> None:
         ([*ddad(), ("..\\x.png", PNG)], "leaves the folder"),
         ([*ddad(), ("C:\\x.png", PNG)], "leaves the folder"),
         ([*ddad(2), (link("000002.png"), b"/etc/passwd")], "'000002.png' is a link, which is never followed"),
-        ([ddad()[0], ddad()[2]], "1 are missing, the first is 000001.png; expected the 3 files"),
-        ([*ddad(), ("000003.png", PNG)], "1 entries have other names, the first is '000003.png'"),
-        ([*ddad(), ("readme.txt", b"")], "1 entries have other names, the first is 'readme.txt'"),
+        ([ddad()[0], ddad()[2]], "1 is missing, the first is 000001.png; expected the 3 files"),
+        ([*ddad(), ("000003.png", PNG)], "1 entry has another name, it is '000003.png'"),
+        ([*ddad(), ("readme.txt", b"")], "1 entry has another name, it is 'readme.txt'"),
         ([*ddad(), ("0000000000.png", PNG)], "2 are missing, the first is 0000000001.png; 3 entries have other names"),
         ([*ddad(), ddad()[1]], "'000001.png' is there more than once"),
         ([(f"{i:06d}.PNG", PNG) for i in range(3)], "no submission pack, its first entry is '000000.PNG'"),
         (ddad(3, encode_png16(RAW)[:60]), "000000.png: the PNG is cut short"),
         (ddad(3, b"GIF89a"), "000000.png: not a PNG"),
         ([*ddad(2), ("000002.png", png_with(0))], "000002.png: 0 at row 2, column 7 (1 such pixels"),
-        ([*ddad(2), ("000002.png", png_with(65535))], "000002.png: 65535 at row 2, column 7 (1 such pixels"),
         ([(f"{i:010d}.png", PNG) for i in range(3)], "0000000000.png: 6x10 pixels; the KITTI depth prediction benchmark takes"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, entries: list[Entry], said: str) -> None:
     path = packed(tmp_path / "my pack.zip", entries)
     with pytest.raises(PredictionError) as caught:
-        verify_pack(path, count=3)
+        read_whole(path, count=3)
     message = str(caught.value)
     assert message.startswith(str(path))
     assert said in message
@@ -267,12 +288,14 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
         content[30 + len("000000.png") + len(PNG) - 20] ^= 1
 
     with pytest.raises(PredictionError, match=r"000000\.png: cannot be read from the zip \(Bad CRC-32"):
-        verify_pack(altered(packed(tmp_path / "p.zip", ddad()), flip), count=3)
+        read_whole(altered(packed(tmp_path / "p.zip", ddad()), flip), count=3)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(PredictionError, match=r"no\.zip: cannot be opened as a zip"):
+    with pytest.raises(PredictionError, match=r"no\.zip: cannot be opened .No such file"):
         read_pack(tmp_path / "no.zip")
+    with pytest.raises(PredictionError, match=r"cannot be opened \(Is a directory\); expected a zip of PNGs"):
+        read_pack(tmp_path)  # as a file without permission: the system says why
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -287,4 +310,4 @@ def test_any_damage_is_one_clear_error_or_none(tmp_path: Path, data: st.DataObje
             content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     with world.only_refusals_of(path):
-        verify_pack(path, count=3)
+        read_whole(path, count=3)
