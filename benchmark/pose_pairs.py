@@ -129,11 +129,11 @@ def nearest(values: Array, wanted: Array) -> Indices:
 
 
 def scale_along(pair: Pair) -> tuple[Array, Array]:
-    """The scale of each full piece of 100 m of the ground truth's path: (metres at its middle (k,), scale (k,)). Our own measure.
+    """The scale of each full piece of 100 m of the ground truth's path: (metres at its middle (k,), scale (k,)).
 
-    The scale is the piece's length in the ground truth by its length in the prediction, both from predicted frame to
-    predicted frame: the factor that the prediction lacks there. NaN where the prediction stands still; a piece that a gap
-    swallows is left out.
+    A measure of our own: the piece's length in the ground truth by its length in the prediction, both from predicted frame
+    to predicted frame, is the factor that the prediction lacks there. NaN where the prediction stands still; a piece that a
+    gap swallows is left out.
     """
     gt_m, pred_m = path_lengths(pair.gt[pair.at]), path_lengths(pair.pred)
     begin_m = PIECE_M * np.unique(gt_m // PIECE_M)[:-1]  # of the pieces that hold a frame; the last one is not full
