@@ -1,4 +1,4 @@
-"""Synthetic camera paths."""
+"""Synthetic camera paths, and the names of kitti-odom-eval's numbers."""
 
 from pathlib import Path
 
@@ -9,6 +9,14 @@ from benchmark.geometry import matrix_to_quaternion, motions
 from benchmark.trajectory import Trajectory
 
 Array = NDArray[np.float64]
+# Ours -> those of the golden file.
+KITTI_ODOM_EVAL = {
+    "t_err": "t_err_percent",
+    "r_err": "r_err_deg_per_100m",
+    "ate_rmse": "ATE_m",
+    "rpe_trans_mean": "RPE_trans_m",
+    "rpe_rot_acos_mean": "RPE_rot_deg",
+}
 
 
 def turn(angle_rad: Array) -> Array:

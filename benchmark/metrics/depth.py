@@ -11,11 +11,11 @@ and logarithmic errors; Spencer 2022 (arXiv:2208.01489) for their units.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+from benchmark.metrics.metric import Metric
 
 
 class PixelSums(NamedTuple):
@@ -108,17 +108,7 @@ def a3(s: PixelSums) -> float:
     return s.q3 / s.n
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A metric, the unit of what its function returns, which way is better, and how tables print its name."""
-
-    function: Callable[[PixelSums], float]
-    unit: str
-    better: str
-    title: str
-
-
-DEPTH_METRICS: dict[str, Metric] = {
+DEPTH_METRICS: dict[str, Metric[PixelSums]] = {
     "abs_rel": Metric(abs_rel, "1", "lower", "AbsRel"),
     "sq_rel": Metric(sq_rel, "m", "lower", "SqRel"),
     "rmse": Metric(rmse, "m", "lower", "RMSE"),

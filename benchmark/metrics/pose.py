@@ -10,14 +10,13 @@ Sources: Geiger 2012 (KITTI) for segments; Sturm 2012 for ATE and RPE; Zhou 2017
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.geometry import inverse, path_lengths, relative_motions, rotation_angle_acos
+from benchmark.metrics.metric import Metric
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -209,17 +208,7 @@ def _root_mean_square(values: Array) -> float:
     return float(np.sqrt((values**2).mean())) if len(values) else float("nan")
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A metric, the unit of what its function returns, which way is better, and how tables print its name."""
-
-    function: Callable[[PoseErrors], float]
-    unit: str
-    better: str
-    title: str
-
-
-POSE_METRICS: dict[str, Metric] = {
+POSE_METRICS: dict[str, Metric[PoseErrors]] = {
     "t_err": Metric(t_err, "%", "lower", "t_err\n%"),
     "r_err": Metric(r_err, "deg/100m", "lower", "r_err\n°/100m"),
     "ate_rmse": Metric(ate_rmse, "m", "lower", "ATE\nRMSE m"),

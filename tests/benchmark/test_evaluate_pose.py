@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pose_paths import drive, noisy, trajectory, turn
+from pose_paths import KITTI_ODOM_EVAL, drive, noisy, trajectory, turn
 
 from benchmark.align_poses import ALIGNMENTS, align, umeyama
 from benchmark.errors import TrajectoryError
@@ -15,14 +15,6 @@ from benchmark.io.trajectories import read_trajectory
 from benchmark.metrics.pose import find_segments, step_motions
 from benchmark.pose_pairs import Rules
 from benchmark.trajectory import Trajectory
-
-KITTI_ODOM_EVAL = {
-    "t_err": "t_err_percent",
-    "r_err": "r_err_deg_per_100m",
-    "ate_rmse": "ATE_m",
-    "rpe_trans_mean": "RPE_trans_m",
-    "rpe_rot_acos_mean": "RPE_rot_deg",
-}
 
 
 def by_alignment(gt: Trajectory, pred: Trajectory) -> dict[str, PoseRow]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import Outcome, Run
-from pose_paths import drive, noisy, trajectory
+from pose_paths import KITTI_ODOM_EVAL, drive, noisy, trajectory
 from snippet_files import snippet_array
 
 from benchmark.errors import OptionError, ResultError
@@ -22,13 +22,6 @@ from benchmark.pose_protocol import load_pose_protocol
 from benchmark.pose_records import sha256_of_path
 from benchmark.score_poses import PoseRequest, score_poses
 
-KITTI_ODOM_EVAL = {
-    "t_err": "t_err_percent",
-    "r_err": "r_err_deg_per_100m",
-    "ate_rmse": "ATE_m",
-    "rpe_trans_mean": "RPE_trans_m",
-    "rpe_rot_acos_mean": "RPE_rot_deg",
-}
 ORDER = ["7dof", "none", "scale", "scale_7dof", "6dof"]
 
 
