@@ -109,7 +109,8 @@ def _matched(gt_s: Array, gt: Array, pred: Snippets, max_gap_s: float) -> tuple[
     away = np.abs(pred.time[:, :, None] - gt_s[:, None, :])
     at = away.argmin(axis=2)
     seen = away.min(axis=2) < max_gap_s
-    seen[:, 1:] &= at[:, 1:] != at[:, :-1]
+    # A frame that was too far away does not take its neighbour's match from the next one.
+    seen[:, 1:] &= (at[:, 1:] != at[:, :-1]) | ~seen[:, :-1]
     count = seen.sum(axis=1)
     if (count < MIN_MATCHES).any():
         k = int(np.argmax(count < MIN_MATCHES))

@@ -59,6 +59,16 @@ def test_times_that_are_missing_are_left_out_as_in_sfmlearner() -> None:
     assert frames.round().astype(int).tolist() == [{3: 4, 5: 4, 8: 3}.get(k, 5) for k in range(26)]
 
 
+def test_a_time_too_far_away_leaves_its_match_to_the_next() -> None:
+    gt, pred = predicted(drive(5)), predicted(noisy(drive(5)))
+    assert gt.time is not None
+    time = gt.time.copy()
+    time[0, 1:3] = time[0, 2] - 0.015, time[0, 2]  # the first of the two is nearest to the second's frame
+    scores = score_snippets(gt, pred._replace(time=time))
+    assert scores.sfmlearner == pytest.approx([sfmlearner(gt.time[0], gt.xyz[0], time[0], pred.xyz[0])])
+    assert ((scores.rmse / scores.sfmlearner) ** 2).round().tolist() == [4]
+
+
 def test_times_that_match_nothing_are_refused() -> None:
     gt, pred = predicted(drive(30)), predicted(drive(30))
     assert pred.time is not None
