@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmark.align import STEREO_FACTOR
 from benchmark.errors import OptionError, PredictionError
 from benchmark.io.manifest import Manifest, read_manifest
-from benchmark.io.predictions import Predictions, positions, read_predictions
+from benchmark.io.predictions import Predictions, hold_to_form, positions, read_predictions
 from benchmark.io.submissions import METRE, PACK_FORMATS, STREET_M, PackFormat, encode_png16, write_pack
 from benchmark.sampling import sample, taps
 from benchmark.splits import find_entry, load_split, resolve_split
@@ -213,11 +213,7 @@ def _kind(predictions: Predictions, said: str | None, form: PackFormat) -> str:
             f"{predictions.source}: nothing says what it holds, and the {form.title} has predictions of every kind; add "
             "`--kind depth` for metres, `--kind inverse_depth` or `--kind disparity` for 1/metres"
         )
-    if predictions.declared not in {None, kind}:
-        raise PredictionError(
-            f"{predictions.source}: files of this form hold {predictions.declared}, and they were said to hold {kind}; add "
-            f"`--kind {predictions.declared}`"
-        )
+    hold_to_form(predictions, kind)
     return kind
 
 

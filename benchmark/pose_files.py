@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 
 from benchmark.errors import OptionError, TrajectoryError
 from benchmark.evaluate_pose import PoseRow, evaluate_pose, evaluate_snippets
-from benchmark.io.relative_poses import read_motions, read_relative
+from benchmark.io.relative_poses import chained, read_motions, read_relative
 from benchmark.io.snippet_poses import npy_shape, read_snippet_array, read_snippet_folder, snippet_files
 from benchmark.io.trajectories import FORMS, read_trajectory
 from benchmark.kitti_times import add_times
@@ -185,8 +185,9 @@ def _read_pred(
             return read_relative(path, direction), Direction(direction, False, float("nan"), float("nan"))
         if isinstance(truth, Snippets):
             raise TrajectoryError(f"{path}: holds motions, which need the poses of the whole sequence as --gt, no snippets")
-        found = detect_direction(read_motions(path), truth, source=str(path))
-        return read_relative(path, found.name), found
+        relative = read_motions(path)
+        found = detect_direction(relative, truth, source=str(path))
+        return chained(relative, found.name, source=str(path)), found
     if direction is not None:
         raise OptionError(f"--direction {direction}: is for relative motions in a .npy; {path} holds poses")
     if dimensions == 4:

@@ -19,6 +19,7 @@ from benchmark.provenance import environment, now
 
 RECORD_VERSION = 1
 NO_STEPS = "no two consecutive frames are predicted"
+NEGATIVE_SCALE = "the scale is negative; are the translations inverted?"
 MANY_MISSING = 0.01  # of the frames: beyond this a score leaves out what the others had to predict
 
 Record = dict[str, Any]
@@ -133,7 +134,7 @@ def cautions(rows: Sequence[PoseRow]) -> list[str]:
             what = "frames have no pose" if row.pair else "snippets are not predicted"
             said.append(f"{row.sequence}: {row.n_missing} of {n} {what}, and what needs them is not scored")
         if row.scale < 0:
-            said.append(f"{row.sequence}: the scale is negative under {row.alignment}; are the translations inverted?")
+            said.append(f"{row.sequence}: {row.alignment}: {NEGATIVE_SCALE}")
         said += [f"{row.sequence}: {note}" for note in (row.about.notes if row.about else ()) if note != NO_PATH]
     return said
 

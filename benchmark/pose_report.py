@@ -10,6 +10,7 @@ from benchmark.evaluate_pose import PoseRow
 from benchmark.metrics.pose import POSE_METRICS
 from benchmark.pose_directions import Direction
 from benchmark.pose_files import PoseScores
+from benchmark.pose_records import NEGATIVE_SCALE, NO_STEPS
 from benchmark.split_formats import format_ranges
 from benchmark.text_table import text_table
 
@@ -90,12 +91,12 @@ def _snippets(row: PoseRow) -> list[str]:
 def _remarks(rows: Sequence[PoseRow], width: int) -> list[str]:
     about = rows[0].about
     made = [f"{row.alignment}: {row.reason}" for row in rows if row.reason]
-    made += [f"{row.alignment}: the scale is negative; are the translations inverted?" for row in rows if row.scale < 0]
+    made += [f"{row.alignment}: {NEGATIVE_SCALE}" for row in rows if row.scale < 0]
     if about is not None and len(about.missing):
         ranges = format_ranges(about.missing.tolist()).replace(" ", ", ")
         made.append(shorten(f"missing: {ranges}", min(width, WIDTH), placeholder=" ...", break_on_hyphens=False))
     if about is not None and any(row.pair and row.errors and not len(row.errors.step_t) for row in rows):
-        made.append("note: no two consecutive frames are predicted, so that neither RPE nor the 5-frame errors exist")
+        made.append(f"note: {NO_STEPS}, so that neither RPE nor the 5-frame errors exist")
     return made + [f"note: {note}" for note in (about.notes if about else ())]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from benchmark.errors import GroundTruthError, PredictionError, ProtocolError
 from benchmark.io.ground_truth_files import DDAD_CHALLENGE, read_ground_truth
 from benchmark.io.manifest import read_manifest
-from benchmark.io.predictions import Predictions, read_predictions
+from benchmark.io.predictions import Predictions, hold_to_form, read_predictions
 from benchmark.io.results import default_name, method_name
 from benchmark.listed_splits import listed_split
 from benchmark.matching import check_ground_truth, check_length, depth_options, match
@@ -152,11 +152,7 @@ def open_request(request: Request, split: Split) -> _Given:
     pred_split = split if named in {None, split.name} else _find_split(str(named), request.gt)
     method = method_name(request.method or manifest.method or default_name(request.pred))
     predictions = read_predictions(manifest.predictions, pred_split.frame_ids)
-    if predictions.declared not in {None, kind}:
-        raise PredictionError(
-            f"{predictions.source}: files of this form hold {predictions.declared}, and they were said to hold {kind}; add "
-            f"`--kind {predictions.declared}`"
-        )
+    hold_to_form(predictions, kind)
     flipped = None if request.flipped is None else _read_flipped(request.flipped, predictions, pred_split)
     return _Given(predictions, flipped, kind, method, pred_split)
 

@@ -109,11 +109,8 @@ def export_gt(
     frames = find_split(dataset, root, split, camera, context=context)
     rule = depth_rule or "last_point"
     frames = declare(frames, rule=rule, ego_masks=ego_masks)
-    for note in () if quiet else frames.notes:
-        say(f"export_gt: {note}")
-    source = open_source(
-        dataset, root, frames, depth=depth, collision=collision, depth_rule=rule, ego_masks=ego_masks
-    )  # fmt: skip
+    _announce(frames.notes, quiet=quiet)
+    source = open_source(dataset, root, frames, depth=depth, collision=collision, depth_rule=rule, ego_masks=ego_masks)
     folder = shards.parts_folder(out)
     pieces = shards.plan(folder, source, frames.frames)
     shards.open_folder(folder, pieces)
@@ -122,8 +119,7 @@ def export_gt(
     with contextlib.closing(_parts(source, pieces, jobs or -1, tally, quiet=quiet)) as parts:
         _write(out, _header(dataset, frames, source), tally.refusing(parts, frames), folder)
     empty = tally.note(frames)
-    for note in () if quiet else empty:
-        say(f"export_gt: {note}")
+    _announce(empty, quiet=quiet)
     shards.close_folder(folder, pieces)
     if npz is not None:
         truth = read_hdf5(out)
@@ -133,6 +129,11 @@ def export_gt(
         seconds=time.perf_counter() - started, resumed=tally.resumed, without_intrinsics=tally.without_intrinsics,
         notes=(*frames.notes, *empty),
     )  # fmt: skip
+
+
+def _announce(notes: Iterable[str], *, quiet: bool) -> None:
+    for note in () if quiet else notes:
+        say(f"export_gt: {note}")
 
 
 def _header(dataset: str, split: Split, source: Source) -> Header:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import ResultError
 from benchmark.evaluate_pose import PoseRow, segment_table
-from benchmark.io.results import to_json, validate_record, write_texts
+from benchmark.io.results import csv_text, to_json, validate_record, write_texts
 from benchmark.pose_protocol import PoseProtocol
 from benchmark.pose_records import n_snippets, why_not
 
@@ -94,7 +92,7 @@ def sequences_csv(rows: Sequence[PoseRow], protocol: PoseProtocol) -> str:
         ]
         for row in rows
     )
-    return _csv(header, lines)
+    return csv_text(header, lines)
 
 
 def segments_csv(rows: Sequence[PoseRow]) -> str:
@@ -104,12 +102,4 @@ def segments_csv(rows: Sequence[PoseRow]) -> str:
         for row in rows
         for values in zip(*(column.tolist() for column in segment_table(row)), strict=True)
     )
-    return _csv(SEGMENT_COLUMNS, lines)
-
-
-def _csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    return out.getvalue()
+    return csv_text(SEGMENT_COLUMNS, lines)

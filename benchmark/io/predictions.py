@@ -53,6 +53,19 @@ class Predictions(Protocol):
         """Hash of what was submitted."""
 
 
+def hold_to_form(predictions: Predictions, kind: str) -> None:
+    """Files whose form says what they hold were not said to hold something else.
+
+    Raises:
+        PredictionError: they were.
+    """
+    if predictions.declared not in {None, kind}:
+        raise PredictionError(
+            f"{predictions.source}: files of this form hold {predictions.declared}, and they were said to hold {kind}; add "
+            f"`--kind {predictions.declared}`"
+        )
+
+
 @dataclass(frozen=True)
 class ArrayPredictions:
     """Predictions in memory, (N, h, w)."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchmark.errors import OptionError, TrajectoryError
 from benchmark.geometry import distance_from_so3, motions, nearest_rotations
 from benchmark.io.npy import open_array, read_header, read_values
-from benchmark.io.trajectories import MAX_METRES, MAX_OFF_ROTATION, with_rotations
+from benchmark.io.trajectories import MAX_METRES, MAX_OFF_ROTATION, rotation_note
 from benchmark.pose_directions import DIRECTIONS, camera_steps, chain, directions_named
 from benchmark.trajectory import Trajectory
 
@@ -20,19 +20,24 @@ Array = NDArray[np.float64]
 def read_relative(path: Path, direction: str | None) -> Trajectory:
     """The trajectory (n + 1 poses, the first in the origin) of n relative motions (n, 4, 4) in a `.npy`.
 
-    The nearest rotations are chained, since a chain multiplies what each is off; a note says so where that is not rounding.
-
     Raises:
         OptionError: no direction is given.
         TrajectoryError: the file holds something else.
     """
     if direction not in DIRECTIONS:
         raise OptionError(f"{path}: relative motions can be read in two ways; say which with --direction: {directions_named()}")
-    relative = read_motions(path)
-    mended = with_rotations(relative, place="matrix", number=np.arange(len(relative)))[1]
+    return chained(read_motions(path), direction, source=str(path))
+
+
+def chained(relative: Array, direction: str, *, source: str) -> Trajectory:
+    """The trajectory of motions (n, 4, 4) as `read_motions` returns them.
+
+    The nearest rotations are chained, since a chain multiplies what each is off; a note says so where that is not rounding.
+    """
+    mended = rotation_note(relative, place="matrix", number=np.arange(len(relative)))
     rigid = motions(nearest_rotations(relative[:, :3, :3]), relative[:, :3, 3])
     poses = chain(camera_steps(rigid, direction))
-    return Trajectory(poses, np.arange(len(poses), dtype=np.int64), None, str(path), "relative", mended)
+    return Trajectory(poses, np.arange(len(poses), dtype=np.int64), None, source, "relative", mended)
 
 
 def read_motions(path: Path) -> Array:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,22 +110,24 @@ def write_texts(folder: Path, stem: str, texts: dict[str, str]) -> list[Path]:
 
 def table_csv(table: ImageTable) -> str:
     """One row per frame: frame_id, drive, n_valid, scale, shift, metrics, reason. repr keeps every digit."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["frame_id", "drive", "n_valid", "scale", "shift", *table.values, "reason"])
-    columns = [table.scale.tolist(), table.shift.tolist(), *(v.tolist() for v in table.values.values())]
-    for i, (name, n, reason) in enumerate(zip(table.frame_id, table.n_valid.tolist(), table.reason, strict=True)):
-        writer.writerow([name, name.split("/", maxsplit=1)[0], n, *(column[i] for column in columns), reason])
-    return out.getvalue()
+    header = ["frame_id", "drive", "n_valid", "scale", "shift", *table.values, "reason"]
+    drives = [name.split("/", maxsplit=1)[0] for name in table.frame_id]
+    numbers = [column.tolist() for column in (table.n_valid, table.scale, table.shift, *table.values.values())]
+    return csv_text(header, zip(table.frame_id, drives, *numbers, table.reason, strict=True))
 
 
 def parts_csv(table: PartTable) -> str:
     """One row per frame and part with a scored pixel: frame_id, kind, part, n_valid, scale, metrics; blank where a metric is
     not of that kind of part, or not finite."""
+    header = ["frame_id", "kind", "part", "n_valid", "scale", *table.values]
+    columns = [["" if math.isnan(x) else x for x in v.tolist()] for v in (table.scale, *table.values.values())]
+    return csv_text(header, zip(table.frame_id, table.kind, table.part, table.n_valid.tolist(), *columns, strict=True))
+
+
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A table as CSV with a header line; numbers in full."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["frame_id", "kind", "part", "n_valid", "scale", *table.values])
-    columns = [["" if math.isnan(x) else x for x in v.tolist()] for v in (table.scale, *table.values.values())]
-    for row in zip(table.frame_id, table.kind, table.part, table.n_valid.tolist(), *columns, strict=True):
-        writer.writerow(row)
+    writer.writerow(header)
+    writer.writerows(lines)
     return out.getvalue()

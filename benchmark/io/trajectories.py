@@ -68,11 +68,17 @@ def with_rotations(poses: Array, *, place: str, number: NDArray[np.int64]) -> tu
     Returns:
         The motions, and the note; empty where nothing was changed.
     """
+    note = rotation_note(poses, place=place, number=number)
+    return (motions(nearest_rotations(poses[:, :3, :3]), poses[:, :3, 3]) if note else poses), note
+
+
+def rotation_note(poses: Array, *, place: str, number: NDArray[np.int64]) -> str:
+    """What is said of motions (n, 4, 4) whose rotations are off by more than rounding; empty where none is."""
     off = distance_from_so3(poses[:, :3, :3])
     worst = int(off.argmax())
     if off[worst] <= ROUNDED:
-        return poses, ""
-    return motions(nearest_rotations(poses[:, :3, :3]), poses[:, :3, 3]), (
+        return ""
+    return (
         f"rotations were off by up to {off[worst]:.2g} (largest entry of |R^T R - I|, {place} {number[worst]}); all were "
         "replaced by the nearest ones. Write them with more digits"
     )
