@@ -33,5 +33,9 @@ class ResultError(InputError):
     """A result file cannot be written or does not follow the schema."""
 
 
+class TrainingError(InputError):
+    """A recipe, checkpoint, cache or hint is damaged, missing or belongs to something else, or training went wrong."""
+
+
 class OptionError(InputError):
     """Options that do not fit together, or a value that an option cannot have; the command exits with 2."""
