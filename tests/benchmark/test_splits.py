@@ -47,6 +47,8 @@ PUBLISHED = {
     "kitti_odom_10/test": (1201, 1, True, "625e4785170defeb545b4592846f13f67ce27a969df8af10d3e9e6324be40d53"),
     "world_small/test": (60, 12, True, "ffe016d9b5fa8a8d157241759552a006ed91460c61600569205b2701fd1d1e9d"),
     "world_small/train": (20, 1, False, "854590912ee43c77ae167f46ff3e1533dee80940b00816609f0c5921df763f87"),
+    "world_drives/train": (1920, 24, False, "48aa520d48ec9163d47108fef7bb30b958384aa5644f5e0ed700360aa89b594a"),
+    "world_drives/val": (30, 6, True, "cf9e6e13c136877c044ac2deee7eed8972c1f18bf22bf1bf5b7423d0eeb9deb9"),
     "world_odometry/test": (260, 1, True, "4178fa562598600376e946b53e4cae5fa587fc21a4bb41fda2a3849183c6e7a1"),
     "world_ddad/train": (18, 1, True, "a6182e44ae5cb409a8bb8ef00b0a6366ceec2a4787a39e91254fa94875e0312f"),
     "world_ddad/val": (36, 2, True, "dacf549d472bbb52bcafc132643a6ca38e3b2b7a7b866689fc1a6168c1f0901c"),
@@ -433,7 +435,7 @@ def test_cli_verify_fails_on_mismatch(monkeypatch: pytest.MonkeyPatch, tmp_path:
     result = CliRunner().invoke(cli.main, ["splits", "verify"])
     assert result.exit_code == 1
     assert "mismatch" in result.stdout
-    assert "1 of 22 splits are not the published ones: kitti_eigen/test" in str(result.exception)
+    assert "1 of 24 splits are not the published ones: kitti_eigen/test" in str(result.exception)
 
 
 def test_cli_export(tmp_path: Path) -> None:
