@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import types
 import typing
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,24 +76,45 @@ def build(cls: type[T], content: object, *, source: str, error: type[InputError]
     return typing.cast("T", built)
 
 
+def keywords(function: Callable[..., Any], content: dict[str, Any], *, place: str, problems: list[str]) -> dict[str, Any]:
+    """The keyword arguments of a function or constructor out of a mapping; unknown, missing and mistyped ones go to `problems`.
+
+    Positional parameters without a default (self, views) are the caller's business.
+    """
+    parameters = [
+        p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY or p.default is not p.empty
+    ]
+    hints = typing.get_type_hints(vars(function)["__init__"] if isinstance(function, type) else function)
+    names = {p.name: p.default is p.empty for p in parameters}
+    return _values(hints, names, content, place, problems)
+
+
 def _build(cls: Any, content: dict[str, Any], place: str, problems: list[str]) -> Any:
-    hints = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]
-    optional = {f.name for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
-    for key in content:
-        if key not in names:
-            close = difflib.get_close_matches(str(key), names, 1)
-            problems.append(f"unknown key {place}{key}" + (f" (did you mean {close[0]}?)" if close else ""))
-    values = {}
-    for name in names:
-        if name in content:
-            values[name] = _convert(hints[name], content[name], place + name, problems)
-        elif name not in optional:
-            problems.append(f"missing key {place}{name}")
+    required = {f.name: f.default is dataclasses.MISSING for f in dataclasses.fields(cls)}
+    values = _values(typing.get_type_hints(cls), required, content, place, problems)
     return None if problems else cls(**values)
 
 
+def _values(
+    hints: dict[str, Any], required: dict[str, bool], content: dict[str, Any], place: str, problems: list[str]
+) -> dict[str, Any]:
+    """Each named value of the mapping, converted; `required` says of each name whether it may not be missing."""
+    for key in content:
+        if key not in required:
+            close = difflib.get_close_matches(str(key), required, 1)
+            problems.append(f"unknown key {place}{key}" + (f" (did you mean {close[0]}?)" if close else ""))
+    values = {}
+    for name, must in required.items():
+        if name in content:
+            values[name] = _convert(hints[name], content[name], place + name, problems)
+        elif must:
+            problems.append(f"missing key {place}{name}")
+    return values
+
+
 def _convert(hint: Any, value: Any, place: str, problems: list[str]) -> Any:  # noqa: PLR0911, PLR0912
+    if hint is Any:
+        return value
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Path:
         if isinstance(value, str):
@@ -104,7 +126,7 @@ def _convert(hint: Any, value: Any, place: str, problems: list[str]) -> Any:  # 
         if value is None and type(None) in args:
             return None
         return _convert(next(a for a in args if a is not type(None)), value, place, problems)
-    elif origin is tuple:
+    elif origin in (tuple, Sequence):
         if isinstance(value, list):
             return tuple(_convert(args[0], v, f"{place}[{i}]", problems) for i, v in enumerate(value))
     elif origin is dict:

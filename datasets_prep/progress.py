@@ -23,20 +23,22 @@ class Progress:
         self._first: tuple[float, int] | None = None
         self._last_line = time.monotonic()
 
-    def __call__(self, done: int, total: int | None) -> None:
-        """Show the state; `done` may fall when a transfer begins anew."""
+    def __call__(self, done: int, total: int | None, *, note: str = "") -> None:
+        """Show the state, with a note at the end; `done` may fall when a transfer begins anew."""
         if self._quiet:
             return
         if self._first is None or done < self._first[1]:
             self._first = (time.monotonic(), done)
         if not sys.stderr.isatty():
-            self._line(done, total)
+            self._line(done, total, note)
             return
         if self._bar is None:
             self._bar = tqdm(
                 desc=self._label, total=total, initial=done, unit=self._unit, unit_scale=self._unit == "B", file=sys.stderr
             )
         self._bar.total = total
+        if note:
+            self._bar.set_postfix_str(note, refresh=False)
         if done >= self._bar.n:
             self._bar.update(done - self._bar.n)
         else:
@@ -50,7 +52,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def _line(self, done: int, total: int | None) -> None:
+    def _line(self, done: int, total: int | None, note: str) -> None:
         now = time.monotonic()
         if self._first is None or now - self._last_line < LINE_EVERY_S:
             return
@@ -61,7 +63,7 @@ class Progress:
         share = f" ({done / total:.0%})" if total else ""
         # The first piece also pays for what happens once, such as compiling: it says nothing of the rest.
         rest = f", {(total - done) / rate:.0f} s left" if total and rate and done > self._first[1] + 1 else ""
-        say(f"{self._label}: {done / size:.{digits}f}{whole} {unit}{share}, {rate / size:.1f} {unit}/s{rest}")
+        say(f"{self._label}: {done / size:.{digits}f}{whole} {unit}{share}, {rate / size:.1f} {unit}/s{rest}{note and f', {note}'}")
 
 
 def say(line: str) -> None:

@@ -242,15 +242,17 @@ def _ddad_source(root: Path, split: Split, rule: str, ego_masks: Path | None) ->
     return source
 
 
-def require_files(split: Split, path_of: Callable[[Frame], Path], *, what: str, root: Path, dataset: str) -> None:
-    """Raise DatasetError unless every frame has its file: counts by drive, the first few names, what to do."""
+def require_files(
+    split: Split, path_of: Callable[[Frame], Path], *, what: str, root: Path, dataset: str, shown: int = SHOWN
+) -> None:
+    """Raise DatasetError unless every frame has its file: counts by drive, the first `shown` names, what to do."""
     missing = [frame for frame in split.frames if not path_of(frame).is_file()]
     if not missing:
         return
     drives = Counter(frame.drive for frame in missing)
     counts = [f"{drive} {count}" for drive, count in drives.most_common(SHOWN)]
     paths = list(dict.fromkeys(path_of(frame) for frame in missing))  # cameras share a scan
-    names = [str(path.relative_to(root)) for path in paths[:SHOWN]]
+    names = [str(path.relative_to(root)) for path in paths[:shown]]
     raise DatasetError(
         f"{root}: {len(missing)} of the {len(split.frames)} frames of {split.name} have no {what}. Missing by drive: "
         f"{_listed(counts, len(drives), 'drives')}. First: {_listed(names, len(paths), 'files')}. Nothing was "
