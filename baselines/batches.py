@@ -168,9 +168,9 @@ class Batches:
         if self._augmentation is not None:
             draws = augment.draw(self._random(DRAWS, epoch, position), len(chosen), self._augmentation).part(own)
         if self._resident is not None:
-            rows = torch.from_numpy(self._rows[items]).to(self._device)
             images, hints = self._resident
-            return _Host(items, images[rows], None if hints is None else hints[torch.from_numpy(items).to(self._device)], draws)
+            at, rows = (augment.moved(one, self._device) for one in (items, self._rows[items]))
+            return _Host(items, images[rows], None if hints is None else hints[at], draws)
         images = self._take(self._cache.images, self._rows[items])
         hints = None if self._hint_rows is None else self._take(self._cache.hints, self._hint_rows[items])
         return _Host(items, images, hints, draws)
@@ -231,10 +231,10 @@ class Batches:
             K[flipped, 0, 2] = self._cache.size[1] - 1 - K[flipped, 0, 2]
             K[flipped, 0, 1] *= -1
         if "s" not in self._samples.sources:
-            return torch.from_numpy(K).to(self._device), None
+            return augment.moved(K, self._device), None
         T = np.tile(np.eye(4, dtype=np.float32), (len(K), 1, 1))
         T[:, 0, 3] = BASELINE * self._samples.side[host.items] * np.where(flipped, -1, 1)
-        return torch.from_numpy(K).to(self._device), torch.from_numpy(T).to(self._device)
+        return augment.moved(K, self._device), augment.moved(T, self._device)
 
 
 def _float(images: Tensor) -> Tensor:

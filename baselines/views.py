@@ -88,13 +88,9 @@ def synthesise(
         generator: of that noise; a draw happens on its device.
         align_corners: False only to reproduce code that meant True and ran on a later PyTorch.
     """
-    batch_size = len(batch.K)
     sources = batch.sources
     levels = {scale: scale if native_scales else 0 for scale in sigmoids}
-    frames = {
-        level: Frames(batch.images[0][level], torch.stack([batch.images[source][level] for source in sources]))
-        for level in sorted(set(levels.values()))
-    }
+    frames = {level: _frames(batch, level) for level in sorted(set(levels.values()))}
     scales = {}
     for scale, level in levels.items():
         target, others = frames[level]
@@ -102,12 +98,10 @@ def synthesise(
         inverse = inverse_depth(resize(sigmoids[scale].to(batch.K.dtype), size))
         of_scale = poses if isinstance(poses, dict) else poses(inverse)
         T = torch.stack([_transform(batch, of_scale, source) for source in sources]).to(batch.K.dtype)
-        grid = sample_grid(1 / inverse, _intrinsics(batch, size), T)
-        drawn = _draw((len(sources), batch_size, 1, *size), noise, like=target, generator=generator)
-        scales[scale] = View(level, 1 / inverse, warp(others, grid, align_corners=align_corners), drawn)
+        warped = _warp_finite(others, 1 / inverse, _intrinsics(batch, size), T, align_corners=align_corners)
+        scales[scale] = View(level, 1 / inverse, warped, _draw(others[:, :, :1], noise, generator))
     pyramid = {scale: batch.images[0][scale] for scale in sigmoids}
-    hint = _warp_hint(batch, align_corners=align_corners)
-    return Views(sources, frames, scales, sigmoids, pyramid, hint, masks)
+    return Views(sources, frames, scales, sigmoids, pyramid, _warp_hint(batch, align_corners=align_corners), masks)
 
 
 def resize(maps: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -115,6 +109,20 @@ def resize(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     if maps.shape[-2:] == size:
         return maps
     return interpolate(maps, size, mode="bilinear", align_corners=False)
+
+
+def _frames(batch: Batch, level: int) -> Frames:
+    return Frames(batch.images[0][level], torch.stack([batch.images[source][level] for source in batch.sources]))
+
+
+def _warp_finite(images: Tensor, depth: Tensor, K: Tensor, T: Tensor, *, align_corners: bool) -> Tensor:
+    """The images warped by depth and T; NaN throughout when either holds what is no finite number.
+
+    grid_sample would sample somewhere for a NaN, so that the loss stays finite, and crash the process in its CPU gradient.
+    """
+    poison = 0 * (depth.sum() + T.sum()).detach()
+    grid = sample_grid(depth.nan_to_num(1.0), K, T.nan_to_num())
+    return warp(images, grid, align_corners=align_corners) + poison
 
 
 def _transform(batch: Batch, poses: dict[int, Tensor], source: Source) -> Tensor:
@@ -135,12 +143,12 @@ def _intrinsics(batch: Batch, size: torch.Size) -> Tensor:
     return torch.stack([x * (width / full_width), y * (height / full_height), last], dim=-2)
 
 
-def _draw(shape: tuple[int, ...], noise: float, *, like: Tensor, generator: torch.Generator | None) -> Tensor | None:
-    """Normal noise of standard deviation `noise`, or None for 0."""
+def _draw(like: Tensor, noise: float, generator: torch.Generator | None) -> Tensor | None:
+    """Normal noise of standard deviation `noise` and of the shape of `like`, or None for 0."""
     if not noise:
         return None
     device = like.device if generator is None else generator.device
-    return noise * torch.randn(shape, generator=generator, device=device, dtype=like.dtype).to(like.device)
+    return noise * torch.randn(like.shape, generator=generator, device=device, dtype=like.dtype).to(like.device)
 
 
 def _warp_hint(batch: Batch, *, align_corners: bool) -> Hint | None:

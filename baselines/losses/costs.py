@@ -46,8 +46,8 @@ def automasked(reprojection: Tensor, identity: Tensor | None) -> tuple[Tensor, T
     """
     if identity is None:
         return reprojection, torch.ones_like(reprojection, dtype=torch.bool)
-    kept = reprojection < identity
-    return torch.where(kept, reprojection, identity), kept
+    masked = identity <= reprojection  # this way round a NaN of the reprojection is kept, and seen
+    return torch.where(masked, identity, reprojection), ~masked
 
 
 def perturbed(error: Tensor, noise: Tensor | None) -> Tensor:

@@ -18,8 +18,8 @@ def predictive_mask(views: Views, *, ssim: float = 0.85, mask_weight: float = 0.
     channels = 0 if views.masks is None else next(iter(views.masks.values())).shape[1]
     if views.masks is None or channels != len(views.sources):
         raise TrainingError(
-            f"the loss predictive_mask needs one mask channel for each of the {len(views.sources)} sources, and the depth network "
-            f"has {channels}; set its number of mask channels to the number of sources"
+            f"the loss predictive_mask needs one mask channel for each of the {len(views.sources)} sources, and the depth "
+            f"network has {channels}; set its number of mask channels to the number of sources"
         )
     reprojections, entropies = [], []
     for scale, costs in photometric_costs(views, ssim=ssim, automask=False).items():

@@ -1,5 +1,6 @@
 """What synthesise makes of a batch: which images, sizes, intrinsics, motions and noise."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn.functional import avg_pool2d  # noqa: E402
 
 from baselines.batch import Batch, Source  # noqa: E402
 from baselines.geometry import pose_matrix, sample_grid, warp  # noqa: E402
+from baselines.losses import LOSSES  # noqa: E402
 from baselines.views import Views, synthesise  # noqa: E402
 from benchmark.errors import TrainingError  # noqa: E402
 
@@ -148,3 +150,14 @@ def test_gradients_reach_disparity_and_pose() -> None:
     views = synthesise(batch([1])._replace(images=image), {0: sigmoid}, lambda s: 0.5 + s, {1: pose}, noise=0)
     slopes = torch.autograd.grad(views.scales[0].warped.square().sum(), (sigmoid, pose))
     assert all(torch.isfinite(slope).all() and slope.abs().sum() > 0 for slope in slopes)
+
+
+@pytest.mark.parametrize("broken", ["sigmoid", "pose"])
+@pytest.mark.parametrize("loss", ["minimum_reprojection", "average_reprojection", "depth_hints"])
+def test_a_nan_reaches_the_loss_and_harms_nothing_else(broken: str, loss: str) -> None:
+    sigmoid, pose = torch.full((1, 1, H, W), 0.5).double(), POSE.clone()
+    (sigmoid[0, 0, 3] if broken == "sigmoid" else pose[0])[2] = math.nan
+    views = synthesise(batch([1]), {0: sigmoid.requires_grad_()}, lambda s: 0.5 + s, {1: pose.requires_grad_()}, noise=0)
+    total = LOSSES[loss](views)["reprojection"]
+    assert torch.isnan(total)
+    total.backward()
