@@ -215,26 +215,35 @@ def _beyond_size(recipe: Recipe, published: Recipe) -> list[str]:
 
 def _problems(recipe: Recipe) -> list[str]:
     """What the types cannot say."""
-    data, problems = recipe.data, []
-    if len(data.size) != 2:
-        problems.append(f"data.size is {list(data.size)}; expected [height, width]")
-    if not data.context and not data.stereo:
-        problems.append("data.context is empty and data.stereo false: there is no second view to learn from")
-    if 0 in data.context or len(set(data.context)) != len(data.context):
-        problems.append(f"data.context is {list(data.context)}; expected offsets in time such as [-1, 1], without 0")
-    if bool(data.context) != (recipe.pose is not None):
-        problems.append("pose is needed with temporal neighbours (data.context), and null without")
-    if data.hints and not data.stereo:
-        problems.append("data.hints need data.stereo: a hint is compared by warping the other camera's image")
-    if recipe.schedule.batch < 1 or recipe.schedule.length < 1:
-        problems.append("schedule.batch and schedule.length are at least 1")
-    if list(recipe.schedule.drops) != sorted(set(recipe.schedule.drops)):
-        problems.append(f"schedule.drops is {list(recipe.schedule.drops)}; expected ascending numbers")
-    if not recipe.optimiser.lr > 0:
-        problems.append(f"optimiser.lr is {recipe.optimiser.lr}; expected a number above zero")
-    for name, p in (("data.flip", data.flip), ("data.jitter.probability", data.jitter.probability)):
-        if not 0 <= p <= 1:
-            problems.append(f"{name} is {p}; expected 0 to 1")
-    if not recipe.losses:
-        problems.append("losses is empty")
-    return problems
+    data, schedule, validate = recipe.data, recipe.schedule, recipe.validate
+    context = list(data.context)
+    checks = [
+        (recipe.seed < 0, f"seed is {recipe.seed}; expected 0 or more"),
+        (len(data.size) != 2, f"data.size is {list(data.size)}; expected [height, width]"),
+        (not context and not data.stereo, "data.context is empty and data.stereo false: there is no second view to learn from"),
+        (
+            0 in context or len(set(context)) < len(context),
+            f"data.context is {context}; expected offsets in time such as [-1, 1], each once and without 0",
+        ),
+        (
+            bool(context) != (recipe.pose is not None),
+            "pose is needed with temporal neighbours (data.context), and null without",
+        ),
+        (data.hints and not data.stereo, "data.hints need data.stereo: a hint is compared by warping the other camera's image"),
+        *(
+            (not 0 <= p <= 1, f"{name} is {p}; expected 0 to 1")
+            for name, p in (("data.flip", data.flip), ("data.jitter.probability", data.jitter.probability))
+        ),
+        (not recipe.losses, "losses is empty"),
+        (min(schedule.batch, schedule.length) < 1, "schedule.batch and schedule.length are at least 1"),
+        (
+            list(schedule.drops) != sorted(set(schedule.drops)),
+            f"schedule.drops is {list(schedule.drops)}; expected ascending numbers",
+        ),
+        (not recipe.optimiser.lr > 0, f"optimiser.lr is {recipe.optimiser.lr}; expected a number above zero"),
+        (
+            validate is not None and min(validate.frames, validate.every) < 1,
+            "validate.frames and validate.every are at least 1",
+        ),
+    ]
+    return [text for wrong, text in checks if wrong]

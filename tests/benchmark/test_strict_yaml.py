@@ -1,5 +1,6 @@
 """YAML into dataclasses: all mistakes at once, none passed over, and nothing that a hostile file can break."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import ProtocolError
-from benchmark.strict_yaml import build, read_yaml
+from benchmark.strict_yaml import build, keywords, read_yaml
 
 
 @dataclass(frozen=True)
@@ -183,3 +184,43 @@ def test_anything_is_a_mapping_or_an_input_error(tmp_path_factory: pytest.TempPa
     path.write_bytes(content)
     with world.only_refusals_of(path):
         assert isinstance(read_yaml(path, ProtocolError), dict)
+
+
+# Keyword arguments
+
+
+class Network:
+    def __init__(self, *, layers: int = 18, scales: Sequence[int] = (0,), width: float) -> None:
+        self.made = (layers, scales, width)
+
+
+def loss(views: object, *, weight: float, names: Any = None, mask: bool = True) -> None:
+    """A function with a positional parameter, which is the caller's."""
+
+
+def arguments(function: Callable[..., Any], content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    problems: list[str] = []
+    return keywords(function, content, place="a.", problems=problems), problems
+
+
+def test_keywords_of_a_constructor_and_of_a_function() -> None:
+    made, problems = arguments(Network, {"scales": [0, 1], "width": 1})
+    assert (made, problems) == ({"scales": (0, 1), "width": 1.0}, [])
+    assert Network(**made).made == (18, (0, 1), 1.0)
+    assert arguments(loss, {"weight": 2, "names": [1, "b"]}) == ({"weight": 2.0, "names": [1, "b"]}, [])
+
+
+def test_all_wrong_keywords_are_reported() -> None:
+    _, problems = arguments(Network, {"layer": 18, "scales": 4, "self": 1})
+    assert problems == [
+        "unknown key a.layer (did you mean layers?)",
+        "unknown key a.self",
+        "a.scales is 4 (int); expected collections.abc.Sequence[int]",
+        "missing key a.width",
+    ]
+    _, problems = arguments(loss, {"views": 1, "weight": "1", "mask": 1})
+    assert problems == [
+        "unknown key a.views",
+        "a.weight is '1' (str); expected float (YAML reads 1e-3 as text: write 1.0e-3 or 0.001)",
+        "a.mask is 1 (int); expected bool",
+    ]

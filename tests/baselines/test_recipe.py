@@ -1,0 +1,252 @@
+"""The shipped recipes are the published trainings, and a recipe with mistakes is refused with all of them at once."""
+
+from typing import Any
+
+import pytest
+import tiny_training as tiny
+import yaml
+
+from baselines.recipe import FOLDER, MAX_LINES, SMALLER, difference, load_recipe, recipe_names, recipe_path
+from benchmark.errors import TrainingError
+
+ZHOU, FULL, ODOM = "kitti_eigen_zhou/train", "kitti_eigen_full/train", "kitti_odom/train"
+SMALL, LARGE = [192, 640], [320, 1024]
+THREE, ALONE = [-1, 1], []  # with neighbours in time, without
+# By the papers' own code (monodepth2 experiments/*.sh at b676244, depth-hints README at aa2ecf7): split, size, neighbours,
+# stereo, ResNet, encoders, epochs, epochs after which the rate falls (the scheduler steps at the beginning of an epoch), rate.
+PUBLISHED: dict[str, tuple[Any, ...]] = {
+    "monodepth2_m": (ZHOU, SMALL, THREE, False, 18, "imagenet", 20, [14], 1e-4),
+    "monodepth2_s": (FULL, SMALL, ALONE, True, 18, "imagenet", 20, [14], 1e-4),
+    "monodepth2_ms": (ZHOU, SMALL, THREE, True, 18, "imagenet", 20, [14], 1e-4),
+    "monodepth2_m_no_pt": (ZHOU, SMALL, THREE, False, 18, "scratch", 30, [14, 29], 1e-4),
+    "monodepth2_s_no_pt": (FULL, SMALL, ALONE, True, 18, "scratch", 30, [14, 29], 1e-4),
+    "monodepth2_ms_no_pt": (ZHOU, SMALL, THREE, True, 18, "scratch", 30, [14, 29], 1e-4),
+    "monodepth2_m_1024x320": (ZHOU, LARGE, THREE, False, 18, "scratch", 5, [], 1e-5),
+    "monodepth2_s_1024x320": (FULL, LARGE, ALONE, True, 18, "scratch", 5, [], 1e-5),
+    "monodepth2_ms_1024x320": (ZHOU, LARGE, THREE, True, 18, "scratch", 5, [], 1e-5),
+    "monodepth2_m_r50": (ZHOU, SMALL, THREE, False, 50, "imagenet", 20, [14], 1e-4),
+    "monodepth2_m_r50_no_pt": (ZHOU, SMALL, THREE, False, 50, "scratch", 30, [14, 29], 1e-4),
+    "monodepth2_m_odom": (ODOM, SMALL, THREE, False, 18, "imagenet", 20, [14], 1e-4),
+    "monodepth2_ms_odom": (ODOM, SMALL, THREE, True, 18, "imagenet", 20, [14], 1e-4),
+    "depth_hints_r18": (FULL, SMALL, ALONE, True, 18, "imagenet", 20, [4, 9, 14, 19], 1e-4),
+    "depth_hints_r50": (FULL, SMALL, ALONE, True, 50, "imagenet", 20, [4, 9, 14, 19], 1e-4),
+    "depth_hints_r50_no_pt": (FULL, SMALL, ALONE, True, 50, "scratch", 20, [4, 9, 14, 19], 1e-4),
+    "depth_hints_hr": (FULL, LARGE, ALONE, True, 50, "imagenet", 20, [4, 9, 14, 19], 1e-4),
+    "depth_hints_hr_no_pt": (FULL, LARGE, ALONE, True, 50, "scratch", 20, [4, 9, 14, 19], 1e-4),
+    "depth_hints_ms": (ZHOU, SMALL, THREE, True, 18, "imagenet", 20, [4, 9, 14, 19], 1e-4),
+    "depth_hints_hr_ms": (ZHOU, LARGE, THREE, True, 18, "imagenet", 20, [4, 9, 14, 19], 1e-4),
+}
+WORLD = {
+    "world_s": "monodepth2_s", "world_ms": "monodepth2_ms", "world_m": "monodepth2_m", "world_m_from_ms": "monodepth2_m",
+    "world_dh_s": "depth_hints_r18",
+}  # fmt: skip
+
+
+def problem(folder, changes: dict[str, Any], *, without: str | None = None) -> str:
+    """What is said of the tiny recipe with these changes; one paragraph that begins with its file."""
+    made = tiny.content(changes)
+    if without is not None:
+        del made[without]
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(made))
+    with pytest.raises(TrainingError) as caught:
+        load_recipe(str(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_is_complete_and_short(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    text = recipe_path(name).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_LINES
+    assert len(recipe.sha256) == 64
+
+
+def test_no_recipe_is_forgotten_here():
+    assert set(recipe_names()) >= PUBLISHED.keys() | WORLD.keys()
+    assert {name for name in recipe_names() if not name.startswith("world_")} == PUBLISHED.keys()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_numbers(name):
+    recipe = load_recipe(name)
+    data, schedule = recipe.data, recipe.schedule
+    split, size, context, stereo, layers, encoders, epochs, drops, lr = PUBLISHED[name]
+    assert (data.split, list(data.size), list(data.context), data.stereo) == (split, size, context, stereo)
+    assert (recipe.depth["layers"], recipe.initial.encoders) == (layers, encoders)
+    assert (schedule.unit, schedule.length, list(schedule.drops), schedule.factor) == ("epochs", epochs, drops, 0.1)
+    assert (schedule.batch, recipe.optimiser.name, recipe.optimiser.lr) == (12, "adam", lr)
+    assert recipe.depth == {
+        "network": "monodepth2", "layers": layers, "width": 1.0, "scales": [0, 1, 2, 3], "min_depth": 0.1, "max_depth": 100.0,
+        "bias": 0.0,
+    }  # fmt: skip
+    # The pose encoder is as deep as the depth encoder (trainer.py at b676244, lines 65-77).
+    pose = {"network": "separate_resnet", "layers": layers, "width": 1.0, "scale": 0.01, "forward_tz": 0.0}
+    assert recipe.pose == (pose if context else None)
+    jitter = (data.jitter.probability, data.jitter.brightness, data.jitter.contrast, data.jitter.saturation, data.jitter.hue)
+    assert (jitter, data.flip) == ((0.5, 0.2, 0.2, 0.2, 0.1), 0.5)
+    assert (data.resampler, data.intrinsics, data.neighbours) == ("lanczos", "kitti", "required")
+    assert (recipe.synthesis.native_scales, recipe.synthesis.noise) == (False, 1e-5)
+    assert recipe.scales_down is None
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_losses(name):
+    recipe = load_recipe(name)
+    hinted = name.startswith("depth_hints")
+    assert recipe.data.hints == hinted
+    loss = {"weight": 1.0, "ssim": 0.85, "automask": True}
+    assert recipe.losses.pop("depth_hints" if hinted else "minimum_reprojection") == loss
+    # The stereo recipes of Depth Hints turn smoothness off; that of mono + stereo does not say so.
+    off = hinted and not recipe.data.context
+    assert recipe.losses == {"smoothness": {"weight": 0.0 if off else 0.001}}
+
+
+@pytest.mark.parametrize(("name", "parts"), [
+    ("m", ["encoder", "depth", "pose_encoder", "pose", "adam"]), ("s", ["encoder", "depth"]),
+    ("ms", ["encoder", "depth", "pose_encoder", "pose", "adam"]),
+])  # fmt: skip
+def test_the_large_images_start_from_ten_epochs_at_640x192(name, parts):
+    start = load_recipe(f"monodepth2_{name}_1024x320").initial.start
+    assert start is not None
+    assert (start.recipe, start.epoch, list(start.parts)) == (f"monodepth2_{name}", 9, parts)
+    assert all(load_recipe(one).initial.start is None for one in PUBLISHED if not one.endswith("1024x320"))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_how_they_are_scored(name):
+    evaluate = load_recipe(name).evaluate
+    assert evaluate is not None
+    if name.endswith("odom"):
+        assert evaluate.protocol == "odom_snippet5_monodepth2"
+    else:
+        assert evaluate.protocol == "kitti_eigen"
+        assert evaluate.scalings[0] == ("stereo" if PUBLISHED[name][3] else "median")
+
+
+@pytest.mark.parametrize("name", WORLD)
+def test_a_small_recipe_is_the_methods_own(name):
+    recipe = load_recipe(name)
+    assert recipe.scales_down == WORLD[name]
+    changed = difference(recipe, load_recipe(WORLD[name]))
+    assert {"data.size", "depth.width", "schedule.batch", "optimiser.lr"} <= changed.keys()
+    assert [key for key in changed if not key.startswith(SMALLER)] == []
+    assert (changed["depth.width"], changed["data.size"]) == ((1.0, 0.5), ((192, 640), (64, 192)))
+
+
+def test_a_small_recipe_that_changes_the_method_is_refused(tmp_path):
+    made = yaml.safe_load(recipe_path("world_s").read_text())
+    made["losses"]["minimum_reprojection"]["ssim"] = 0.5
+    made["losses"]["average_reprojection"] = {"weight": 1.0}
+    made["data"]["flip"] = 0.0
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(made))
+    with pytest.raises(TrainingError, match="scales_down monodepth2_s changes the method: ") as caught:
+        load_recipe(str(path))
+    said = str(caught.value)
+    assert "data.flip 0.5 -> 0.0, losses.minimum_reprojection.ssim 0.85 -> 0.5, losses.average_reprojection.weight None" in said
+    made["scales_down"] = None
+    path.write_text(yaml.safe_dump(made))
+    assert load_recipe(str(path)).data.flip == 0.0
+    made["scales_down"] = "monodepth_s"
+    path.write_text(yaml.safe_dump(made))
+    with pytest.raises(TrainingError, match="no recipe is called 'monodepth_s', and no file; did you mean monodepth2_s"):
+        load_recipe(str(path))
+
+
+def test_the_difference_of_two_recipes():
+    changed = difference(load_recipe("monodepth2_s"), load_recipe("monodepth2_m"))
+    assert changed.pop("name") == ("monodepth2_m", "monodepth2_s")
+    changed.pop("title")
+    changed.pop("evaluate.scalings")
+    assert changed == {
+        "data.split": (ZHOU, FULL), "data.context": ((-1, 1), ()), "data.stereo": (False, True),
+        "pose.network": ("separate_resnet", None), "pose.layers": (18, None), "pose.width": (1.0, None),
+        "pose.scale": (0.01, None), "pose.forward_tz": (0.0, None),
+    }  # fmt: skip
+
+
+def test_all_mistakes_in_the_keys_are_one_paragraph(tmp_path):
+    bad = {
+        "sed": 1,
+        "data.flop": 0.5,
+        "data.size": "64x96",
+        "schedule.unit": "hours",
+        "data.flip": True,
+        "optimiser.lr": "1e-4",
+    }
+    assert problem(tmp_path, bad, without="title") == "; ".join([
+        "unknown key sed (did you mean seed?)",
+        "missing key title",
+        "unknown key data.flop (did you mean flip?)",
+        "data.size is '64x96' (str); expected tuple[int, ...]",
+        "data.flip is True (bool); expected float",
+        "schedule.unit is 'hours'; known: epochs, steps",
+        "optimiser.lr is '1e-4' (str); expected float (YAML reads 1e-3 as text: write 1.0e-3 or 0.001)",
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"data.size": [64]}, "data.size is [64]; expected [height, width]"),
+    ({"data.stereo": False}, "there is no second view to learn from"),
+    ({"data.context": [-1, 0], "pose": tiny.POSE}, "data.context is [-1, 0]; expected offsets in time such as [-1, 1]"),
+    ({"data.context": [1, 1], "pose": tiny.POSE}, "data.context is [1, 1]"),
+    ({"data.context": [1]}, "pose is needed with temporal neighbours (data.context), and null without"),
+    ({"pose": tiny.POSE}, "pose is needed with temporal neighbours (data.context), and null without"),
+    ({**tiny.MONO, "data.hints": True}, "data.hints need data.stereo"),
+    ({"schedule.batch": 0}, "schedule.batch and schedule.length are at least 1"),
+    ({"schedule.length": 0}, "schedule.batch and schedule.length are at least 1"),
+    ({"schedule.drops": [4, 2]}, "schedule.drops is [4, 2]; expected ascending numbers"),
+    ({"optimiser.lr": 0.0}, "optimiser.lr is 0.0; expected a number above zero"),
+    ({"data.flip": 1.5}, "data.flip is 1.5; expected 0 to 1"),
+    ({"data.jitter.probability": -0.5}, "data.jitter.probability is -0.5; expected 0 to 1"),
+    ({"losses": {}}, "losses is empty"),
+    ({"seed": -1}, "seed is -1; expected 0 or more"),
+    ({"validate": {"split": "a", "protocol": "b", "frames": 0, "every": 0}},
+     "validate.frames and validate.every are at least 1"),
+])  # fmt: skip
+def test_values_that_make_no_sense(tmp_path, changes, said):
+    assert said in problem(tmp_path, changes)
+
+
+def test_all_values_that_make_no_sense_are_one_paragraph(tmp_path):
+    said = problem(tmp_path, {"data.size": [64], "optimiser.lr": -1.0, "losses": {}, "data.hints": True, "data.stereo": False})
+    assert len(said.split("; ")) >= 5
+
+
+def test_an_unknown_recipe(tmp_path):
+    with pytest.raises(TrainingError, match=r"no recipe is called 'monodepth_m', and no file; did you mean monodepth2_m"):
+        load_recipe("monodepth_m")
+    with pytest.raises(TrainingError, match=r"no recipe is called 'zzzzzz', and no file; known: depth_hints_hr, "):
+        load_recipe("zzzzzz")
+    with pytest.raises(TrainingError, match=r"no recipe is called '.*mine\.yaml'"):
+        load_recipe(str(tmp_path / "mine.yaml"))
+
+
+def test_the_hash_is_of_the_values_alone(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("# a remark\n" + recipe_path("monodepth2_s").read_text())
+    assert load_recipe(str(path)).sha256 == load_recipe("monodepth2_s").sha256
+    path.write_text(recipe_path("monodepth2_s").read_text().replace("seed: 0", "seed: 1"))
+    assert load_recipe(str(path)).sha256 != load_recipe("monodepth2_s").sha256
+
+
+def test_the_recipes_are_files_of_the_package():
+    assert (FOLDER / "monodepth2_m.yaml").is_file()
+
+
+def test_the_command_lists_and_shows_them(run):
+    listed = run("recipes", "list")
+    assert listed.code == 0
+    assert all(name in listed.out for name in recipe_names())
+    shown = run("recipes", "show", "world_s")
+    assert shown.out == recipe_path("world_s").read_text()
+    differing = run("recipes", "show", "world_s", "--diff", "monodepth2_s")
+    assert "depth.width" in differing.out
+    assert "data.flip" not in differing.out
+    wrong = run("recipes", "show", "world_x")
+    assert wrong.code == 1
+    assert "did you mean" in wrong.err
