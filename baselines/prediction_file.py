@@ -71,9 +71,9 @@ def check_out(out: Path, split: Split) -> None:
 
 def write_predictions(
     out: Path, split: Split, task: Task, *, size: Size, method: str, training: str | None, jobs: int | None = None,
-    quiet: bool = False,
+    quiet: bool = False, kind: str = "depth",
 ) -> None:  # fmt: skip
-    """Write task(i), a complete (h, w) float32 map of metres, for each frame i of the split, and the manifest.
+    """Write task(i), a complete (h, w) float32 map above zero, for each frame i of the split, and the manifest.
 
     Args:
         out: the file, as `check_out` accepts it; it appears only whole.
@@ -84,13 +84,14 @@ def write_predictions(
         training: the split that was learnt from, if any.
         jobs: threads; None is one for each usable core.
         quiet: no progress on stderr.
+        kind: of the maps, as in a manifest: metres, or a disparity.
 
     Raises:
         PredictionError: the disk is full or cannot be written.
     """
     nbytes = 4 * len(split.frames) * size[0] * size[1]
     declared = {
-        "predictions": out.name, "kind": "depth", "method": method, "split": _split_beside(out, split), "training": training,
+        "predictions": out.name, "kind": kind, "method": method, "split": _split_beside(out, split), "training": training,
     }  # fmt: skip
     told = yaml.safe_dump({key: value for key, value in declared.items() if value is not None}, sort_keys=False)
     try:
@@ -156,8 +157,8 @@ def _write_maps(file: BinaryIO, offset: int, task: Task, split: Split, size: Siz
         depth = np.ascontiguousarray(task(i), "<f4")
         if depth.shape != size or not (depth.min() > 0 and np.isfinite(depth.max())):  # NaN fails both comparisons
             raise PredictionError(
-                f"{split.frame_ids[i]}: the prediction has shape {depth.shape} and depths of {depth.min()} to {depth.max()} m; "
-                f"expected {size} and finite depths above zero"
+                f"{split.frame_ids[i]}: the prediction has shape {depth.shape} and values of {depth.min()} to {depth.max()}; "
+                f"expected {size} and finite values above zero"
             )
         with lock:
             file.seek(offset + i * depth.nbytes)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import click
 
 from benchmark import __version__
+from benchmark.cli_hints import hints
 from benchmark.cli_lists import protocols, splits
 from benchmark.cli_pack import pack
 from benchmark.cli_pose import evaluate_pose
+from benchmark.cli_predict import predict
 from benchmark.cli_scoring import check, evaluate
+from benchmark.cli_training import recipes, retrain
+from benchmark.cli_values import image_size
+from benchmark.cli_weights import weights
 from benchmark.text_table import print_table
 
 LAYOUTS = ("kitti_raw", "kitti_odometry", "ddad")  # those of datasets_prep/world/make.py, which would import numpy
-
-
-def image_size(text: str) -> tuple[int, int]:
-    """Height and width in pixels of `192x640`; wrong usage where it is something else."""
-    match = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", text)
-    if match is None:
-        raise click.BadParameter(f"{text}: expected a height and a width in pixels, such as 192x640")
-    return int(match[1]), int(match[2])
 
 
 def offsets(text: str) -> tuple[int, ...]:
@@ -52,13 +47,13 @@ def main(context: click.Context, debug: bool) -> None:
         context.obj["debug"] = debug
 
 
-for verb in (splits, protocols, evaluate, check, evaluate_pose, pack):
+for verb in (splits, protocols, evaluate, check, evaluate_pose, pack, hints, weights, predict, retrain, recipes):
     main.add_command(verb)
 
 
 @main.group()
 def datasets() -> None:
-    """The raw data: list, show, verify, download, render."""
+    """The raw data: list, show, verify, download, jpg, render."""
 
 
 @datasets.command("list")
@@ -165,6 +160,27 @@ def datasets_verify(split: str, data: Path | None, dataset: str | None, need: st
         raise verify.shortfall(reports, split, root)
 
 
+@datasets.command("jpg")
+@click.option("--split", "names", multiple=True, metavar="SPLIT", help="Its frames, neighbours and pairs; repeatable.")
+@click.option("--dataset", type=click.Choice(["kitti_raw", "kitti_odometry"]), help="Without --split: all its colour images.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: $DEPTHBENCH_DATA.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A folder of its own, or that of the data.")
+@click.option("--context", type=offsets, default="-1,1", show_default=True, metavar="N,N", help="Neighbours of a frame.")
+@click.option("--jobs", type=click.IntRange(1, 1024), help="Threads; default: one for each core.")
+def datasets_jpg(
+    *, names: tuple[str, ...], dataset: str | None, data: Path | None, out: Path, context: tuple[int, ...], jobs: int | None
+) -> None:
+    """Convert PNGs to JPEGs (quality 92, 4:2:0), as the field does before it trains on KITTI; no PNG is touched."""
+    from benchmark.splits import resolve_split
+    from datasets_prep.jpg import convert
+
+    splits = [resolve_split(name) for name in names]
+    if not splits and dataset is None:
+        raise click.UsageError("pass --split with what to convert, or --dataset to convert all of it")
+    made = convert(dataset or splits[0].dataset, splits, data, out, context=context, jobs=jobs)
+    click.echo(made.summary(), err=True)
+
+
 @datasets.command("render")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder; later commands take it as --data.")
 @click.option(
@@ -195,49 +211,6 @@ def datasets_render(
     wanted = [resolve_split(name) for name in names or (name for layout in dict.fromkeys(chosen) for name in SPLITS[layout])]
     made = render_world(out, wanted, size=size, seed=seed, jobs=jobs, force=force)
     click.echo("\n".join([made.summary(), *(f"next: {command}" for command in made.next_steps())]), err=True)
-
-
-@main.command("predict")
-@click.argument("method")
-@click.option("--split", required=True, metavar="SPLIT", help="The frames: a split, or a file with a list.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The .npy (order of the split) or .h5 (with ids); stereo_vo: a .txt, or a folder.",
-)
-@click.option("--data", type=click.Path(path_type=Path), help="For what reads images: data folder; default: $DEPTHBENCH_DATA.")
-@click.option("--size", type=image_size, metavar="HxW", help="Height and width of the predicted maps; default 192x640.")
-@click.option("--depth", type=float, help="constant: metres; default 10.")
-@click.option("--clip", type=float, help="ground_plane: largest depth in metres, also above the horizon; default 80.")
-@click.option("--train-gt", type=click.Path(path_type=Path), help="median_map: exported ground truth of a training split.")
-@click.option("--gt", type=click.Path(path_type=Path), help="noisy_truth: ground truth of the split, as for evaluate.")
-@click.option("--sigma", type=float, help="noisy_truth: standard deviation of the logarithm; default 0.1.")
-@click.option("--seed", type=click.IntRange(0), help="noisy_truth: of the noise; default 0.")
-@click.option("--jobs", type=click.IntRange(1, 1024), help="Threads; default: one for each core.")
-def predict(*, method: str, split: str, out: Path, data: Path | None, **options: Any) -> None:
-    """Write what METHOD predicts for a split: maps with a manifest that `evaluate` reads, or poses for `evaluate_pose`.
-
-    \b
-    constant      the same depth everywhere
-    ground_plane  a level road under the calibrated camera
-    median_map    per-pixel median of a training split, the prior worth beating
-    sgm           OpenCV's semi-global matching of the stereo pair
-    noisy_truth   the ground truth with smooth log-normal noise
-    stereo_vo     poses, not depth: visual odometry from the stereo pairs of KITTI odometry
-    """
-    given = {name: value for name, value in options.items() if value is not None}
-    if method == "stereo_vo":
-        from baselines.predict_poses import predict_poses
-
-        if given:
-            raise click.UsageError(f"stereo_vo takes --split, --data and --out, not {', '.join(given)}")
-        click.echo(predict_poses(split, data, out).text(), err=True)
-        return
-    from baselines.predict import predict
-
-    made = predict(method, split, data, out, **given)
-    click.echo(made.text(), err=True)
 
 
 @main.command("quickstart")

@@ -19,7 +19,7 @@ from benchmark.errors import DatasetError
 CHUNK = 1 << 18
 TIMEOUT_S = 30.0
 AGENT = {"User-Agent": f"depthbench/{__version__}", "Accept-Encoding": "identity"}
-GONE = (401, 403, 404, 410)
+ADVICE = "The address is built from --base-url; compare it with https://www.cvlibs.net/datasets/kitti/raw_data.php"
 PASSING = (408, 425, 429)
 
 
@@ -44,11 +44,13 @@ def fetch(
     report: Callable[[int, int | None], None] = lambda done, total: None,
     say: Callable[[str], None] = lambda line: None,
     patience: Patience = PATIENT,
+    advice: str = ADVICE,
 ) -> None:
     """Download `url` to `target`, by way of `<target>.part`, which any interruption leaves and the next call continues.
 
     The part is continued only when the server vouches, by If-Range and by the ETag (or date) it answers with, that the
-    file is still the same one. `report(done, total)` counts bytes, `say(line)` gets each interruption.
+    file is still the same one. `report(done, total)` counts bytes, `say(line)` gets each interruption; `advice` is for whoever
+    asked for a file that the server does not have.
 
     Raises:
         DatasetError: the file does not exist, the server cannot be reached, or the disk is full.
@@ -57,7 +59,7 @@ def fetch(
     best = failures = 0
     while True:
         try:
-            _attempt(url, part, report=report)
+            _attempt(url, part, report=report, advice=advice)
             break
         except _InterruptedError as error:
             reached = size_of(part)
@@ -103,7 +105,7 @@ def size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _attempt(url: str, part: Path, *, report: Callable[[int, int | None], None]) -> None:
+def _attempt(url: str, part: Path, *, report: Callable[[int, int | None], None], advice: str) -> None:
     """One request: append to the part, or begin it anew."""
     validator = _read_validator(part)
     offset = size_of(part) if validator else 0
@@ -119,7 +121,7 @@ def _attempt(url: str, part: Path, *, report: Callable[[int, int | None], None])
             raise _InterruptedError("the server's file is shorter than what was downloaded, so it is begun anew") from error
         if error.code in PASSING or error.code >= 500:
             raise _InterruptedError(f"the server answered {error.code} {error.reason}") from error
-        raise _refused(url, error) from error
+        raise _refused(url, error, advice) from error
     with response:
         start, total = _placed(response, part, offset, validator)
         end = _write(response, part, start, total=total, report=report)
@@ -156,7 +158,7 @@ def _write(
     if total is not None and total - start > free:
         raise DatasetError(
             f"{part.parent} has {free / 1e9:.2f} GB free, but {part.name.removesuffix('.part')} needs "
-            f"{(total - start) / 1e9:.2f} GB more. {_kept(part)} Make room or choose another --data, and run the "
+            f"{(total - start) / 1e9:.2f} GB more. {_kept(part)} Make room or choose another folder, and run the "
             "same command again."
         )
     end = start
@@ -207,13 +209,8 @@ def _open(url: str, headers: dict[str, str], *, method: str = "GET") -> http.cli
     return response
 
 
-def _refused(url: str, error: urllib.error.HTTPError) -> DatasetError:
-    hint = (
-        "The address is built from --base-url; compare it with https://www.cvlibs.net/datasets/kitti/raw_data.php"
-        if error.code in GONE
-        else "Try again later, or give a mirror with --base-url"
-    )
-    return DatasetError(f"{url}: the server answered {error.code} {error.reason}; a zip archive was expected. {hint}.")
+def _refused(url: str, error: urllib.error.HTTPError, advice: str = ADVICE) -> DatasetError:
+    return DatasetError(f"{url}: the server answered {error.code} {error.reason}; the file was expected. {advice}.")
 
 
 def _validator(response: http.client.HTTPResponse) -> str | None:

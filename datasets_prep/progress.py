@@ -63,7 +63,8 @@ class Progress:
         share = f" ({done / total:.0%})" if total else ""
         # The first piece also pays for what happens once, such as compiling: it says nothing of the rest.
         rest = f", {(total - done) / rate:.0f} s left" if total and rate and done > self._first[1] + 1 else ""
-        say(f"{self._label}: {done / size:.{digits}f}{whole} {unit}{share}, {rate / size:.1f} {unit}/s{rest}{note and f', {note}'}")
+        rest += f", {note}" if note else ""
+        say(f"{self._label}: {done / size:.{digits}f}{whole} {unit}{share}, {rate / size:.1f} {unit}/s{rest}")
 
 
 def say(line: str) -> None:

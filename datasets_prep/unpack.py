@@ -107,7 +107,7 @@ def _checked_members(archive: Path, opened: zipfile.ZipFile) -> list[zipfile.Zip
         if fault is not None:
             raise DatasetError(
                 f"{archive}: the member {info.orig_filename!r} {fault}; nothing of this archive was unpacked. Members "
-                "should be plain files below the data set's root. Delete the archive and check where it came from."
+                "should be plain files below the folder. Delete the archive and check where it came from."
             )
         seen.add(info.filename)
     return members
@@ -117,7 +117,7 @@ def _fault(info: zipfile.ZipInfo) -> str | None:
     """Why a member may not be unpacked, or None."""
     name = info.orig_filename
     if "\0" in name or "\\" in name or ":" in name:
-        return "has a character in its name that no KITTI file has"
+        return "has a backslash, a colon or a zero byte in its name"
     if name.startswith("/") or ".." in name.split("/"):
         return "would be written outside the folder"
     kind = stat.S_IFMT(info.external_attr >> 16)

@@ -19,7 +19,10 @@ MAY_IMPORT = {
     "splits": set(),
 }
 # May import any of ours, inside functions.
-COMPOSERS = {"benchmark/cli.py", "benchmark/cli_hints.py", "benchmark/cli_predict.py", "benchmark/cli_training.py", "benchmark/quickstart.py", "benchmark/quickstart_sections.py", "benchmark/cli_weights.py"}
+COMPOSERS = {
+    "benchmark/cli.py", "benchmark/cli_hints.py", "benchmark/cli_predict.py", "benchmark/cli_training.py",
+    "benchmark/cli_weights.py", "benchmark/quickstart.py", "benchmark/quickstart_sections.py",
+}  # fmt: skip
 OURS = set(MAY_IMPORT)
 WATCHED = OURS | {"torch", "lightning", "evo"}  # evo is under the GPL: an oracle of the tests, nothing more
 PACKAGES = [name for name in MAY_IMPORT if (ROOT / name).is_dir()]
