@@ -1,0 +1,1 @@
+"""The same recipes with the authors' own code, from a checkout of it."""
