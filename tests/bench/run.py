@@ -18,6 +18,7 @@ sys.path[:0] = [str(HERE.parent), str(ROOT)]
 
 import bench_data  # noqa: E402
 import bench_poses  # noqa: E402
+import bench_training  # noqa: E402
 import reference  # noqa: E402
 from measure import Sample, alternate, call, command, inside  # noqa: E402
 
@@ -120,7 +121,8 @@ ROWS = {"score_command": score_command, "score_engine": score_engine, "score_12"
 
 def main() -> None:
     """Run the named rows, or all; rows of an earlier run that are not run again stay."""
-    known = [*ROWS, *bench_poses.ROWS]
+    others = bench_poses.ROWS | bench_training.ROWS
+    known = [*ROWS, *others]
     names = sys.argv[1:] or known
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -129,7 +131,7 @@ def main() -> None:
     rows = {row["name"]: row for row in json.loads(out.read_text())} if out.is_file() else {}
     with tempfile.TemporaryDirectory(prefix="depthbench-bench-") as folder:
         data = bench_data.make(Path(folder)) if any(name in ROWS for name in names) else None
-        rows |= {name: ROWS[name](data) if name in ROWS else bench_poses.ROWS[name](Path(folder)) for name in names}
+        rows |= {name: ROWS[name](data) if name in ROWS else others[name](Path(folder)) for name in names}
     out.write_text(json.dumps([rows[name] for name in known if name in rows], indent=2, sort_keys=True) + "\n")
 
 
