@@ -6,6 +6,8 @@ from baselines.run_folder import read_log
 
 SMOOTH = 25  # logged losses that a point of the curve is the mean of
 
+TICKS = (0.03, 0.05, 0.1, 0.2, 0.5)  # of the loss, which has a logarithmic axis
+
 
 def draw(logs: dict[str, Path], prior: float, out: Path) -> None:
     """Write a PNG of 1,200 x 450 pixels; `prior` is the median map's abs_rel on the same frames."""
@@ -28,11 +30,11 @@ def draw(logs: dict[str, Path], prior: float, out: Path) -> None:
         left.plot(*zip(*means, strict=True), label=label, **style)
         right.plot(*zip(*log["val/median/abs_rel"], strict=True), label=label, marker=".", **style)
     right.axhline(prior, color="0.4", linestyle="--", linewidth=1)
-    right.annotate("median map of the training drives (test)", (0.98, prior), xycoords=("axes fraction", "data"), ha="right",
+    right.annotate("per-pixel median of the training drives", (0.98, prior), xycoords=("axes fraction", "data"), ha="right",
                    va="bottom", fontsize=9, color="0.3")  # fmt: skip
     left.set(xlabel="steps of 4 images", ylabel="loss, mean of 500 steps", title="Training loss", yscale="log")
-    left.yaxis.set_minor_formatter("{x:g}")
-    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("")
+    left.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
     right.set(xlabel="steps of 4 images", ylabel="abs_rel, median-scaled", title="Six validation drives", ylim=(0, 1.1 * prior))
     for axes in (left, right):
         axes.grid(alpha=0.3)
