@@ -41,7 +41,8 @@ DEFAULT = Hardware()
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks `retrain` for. `start`: the checkpoint that the recipe's warm start names. None takes the default."""
+    """What a user asks `retrain` for. `start`: the checkpoint that the recipe's warm start names. `again`: what continues it
+    after an interrupt, in words. None takes the default."""
 
     recipe: str
     data: Path | None
@@ -57,6 +58,7 @@ class Request:
     gt: Path | None = None
     hardware: Hardware = DEFAULT
     quiet: bool = False
+    again: str = "the same command with --resume"
 
 
 class Trained(NamedTuple):
@@ -193,7 +195,7 @@ def _observed(recipe: Recipe, request: Request, plan: _Plan, setup: _Setup, fabr
         yield observer
     except KeyboardInterrupt as stop:
         if stop.args and not request.quiet:
-            say(f"{stop}: {run.last} holds it, and the same command with --resume continues")
+            say(f"{stop}: {run.last} holds it, and {request.again} continues")
         raise
     finally:
         observer.close()

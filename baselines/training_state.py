@@ -67,6 +67,12 @@ def load_state(folder: Path, kept: Kept, begin: Moment) -> tuple[Moment, list[Te
     return begin._replace(steps=int(state["steps"])), recent
 
 
+def is_complete(folder: Path, recipe: Recipe) -> bool:
+    """Whether a checkpoint is the end of a recipe's training."""
+    state = read_state(folder / STATE)
+    return bool(state.get("recipe_sha256") == recipe.sha256 and state.get("steps") == state.get("total"))
+
+
 def _checked(folder: Path, identity: Identity) -> dict[str, Any]:
     """What `training.pth` of a checkpoint says; an error with every difference where it is of another training."""
     state = read_state(folder / STATE)

@@ -220,11 +220,16 @@ def datasets_render(
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the streets.")
 @click.option("--force", is_flag=True, help="Render anew in an earlier run's folder; write beside files that are not ours.")
-def quickstart(*, out: Path, size: tuple[int, int], seed: int, force: bool) -> None:
+@click.option(
+    "--train",
+    is_flag=True,
+    help="Then train the smallest network and show it too: five minutes, 3 GB; needs the extra [train].",
+)
+def quickstart(*, out: Path, size: tuple[int, int], seed: int, force: bool, train: bool) -> None:
     """Render a small world, export its ground truth, score predictions without learning, and show it all on a page."""
     from benchmark.quickstart import quickstart
 
-    made = quickstart(out, size=size, seed=seed, force=force, say=lambda line: click.echo(line, err=True))
+    made = quickstart(out, size=size, seed=seed, force=force, train=train, say=lambda line: click.echo(line, err=True))
     click.echo(made.text)
 
 

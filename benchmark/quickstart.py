@@ -6,19 +6,19 @@ rendered is found again by the next run; all else is cheap, so it is made anew e
 
 from __future__ import annotations
 
-import shlex
-import shutil
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmark import __version__, quickstart_sections
+from benchmark import __version__, quickstart_sections, quickstart_training
 from benchmark.errors import ResultError
-from benchmark.io.files import atomic_write
 from benchmark.protocol import load_protocol
-from benchmark.quickstart_folder import CREATOR, NAMES, Places, check_folder, mark, places, write_text
+from benchmark.quickstart_commands import next_commands
+from benchmark.quickstart_folder import CREATOR, NAMES, Places, check_folder, mark, marked, places, write_text
+from benchmark.quickstart_pictures import Seen, pictures
+from benchmark.quickstart_sections import Section
+from benchmark.quickstart_training import Learnt
 from benchmark.splits import load_split
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ SUMMARY = (
     "A street that this computer has just made up, some ways to guess its depth without training a network, and their scores "
     "against exact depth and against a LiDAR."
 )
+SUMMARY_TRAINED = (
+    "A street that this computer has just made up, some ways to guess its depth, one of them a network that it has trained on "
+    "other streets, and their scores against exact depth and against a LiDAR."
+)
 CAUTION = (
     "The world is made up: its numbers say which of these methods sees this street better, and are never comparable with "
     "numbers of KITTI or of any other data set."
@@ -41,6 +45,7 @@ ORACLE = "noisy_truth is no competitor: it is made from the ground truth, stands
 SCALINGS = {
     "median": "each prediction was multiplied by the factor that gives it the median depth of its image's ground truth",
     "none": "scored as predicted, in metres",
+    quickstart_training.SCALINGS[1]: quickstart_training.ABOUT_FACTOR,
 }
 
 
@@ -82,13 +87,16 @@ class Outcome(NamedTuple):
     text: str
 
 
-class Drawn(NamedTuple):
-    """A picture: the methods on it, its path from the page, its width and height in pixels."""
+class Content(NamedTuple):
+    """What the page shows: its first sentence, the methods, those in the first picture, their scores, the sections; where a
+    network was trained."""
 
-    methods: Sequence[str]
-    path: str
-    width: int
-    height: int
+    summary: str
+    methods: Mapping[str, Seen]
+    compared: Sequence[str]
+    scores: Sequence[Score]
+    sections: Sequence[Section]
+    trained: Path | None = None
 
 
 def quickstart(
@@ -97,6 +105,7 @@ def quickstart(
     size: tuple[int, int] = (192, 640),
     seed: int = 0,
     force: bool = False,
+    train: bool = False,
     quiet: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
@@ -107,31 +116,52 @@ def quickstart(
         size: height and width of the images in pixels.
         seed: of the streets.
         force: render anew in a folder of ours; write beside the files of a foreign one, never over them.
+        train: then train the smallest recipe, for minutes, and publish again with it among the others.
         quiet: no progress bars on stderr.
         say: is told of each step when it is done.
 
     Raises:
-        InputError: the folder is not ours or cannot be written, or the size or the seed is refused.
+        InputError: the folder is not ours or cannot be written, or the size or the seed is refused, or what
+            training needs is not installed.
     """
+    if train:
+        from baselines.training_extra import require_training
+
+        require_training("quickstart --train")
     here = places(out)
     ours = check_folder(here, force=force)
-    step = _Steps(say)
     try:
-        _render(here, size, seed, force=force and ours, quiet=quiet, step=step)
-        mark(here, size, seed)
-        _export(here, step)
-        _predict(here, size, step)
-        scores = _score(here, step)
-        shown = []
-        for part in quickstart_sections.sections(here, seed=seed, force=force and ours, quiet=quiet):
-            shown.append(part)
-            step(part.step)
-        return _publish(here, scores, shown, (*size, seed), step)
+        return _fill(here, size, seed, force=force and ours, train=train, quiet=quiet, say=say)
     except OSError as error:
         raise ResultError(
             f"{error.filename or out}: cannot be written ({error.strerror or error}). Make room or correct the permissions and "
             "run the same command again, which continues from what is there; or choose another --out"
         ) from error
+
+
+def _fill(
+    here: Places, size: tuple[int, int], seed: int, *, force: bool, train: bool, quiet: bool, say: Callable[[str], None]
+) -> Outcome:  # fmt: skip
+    """All the work, in a folder that may be written to."""
+    step = _Steps(say)
+    _render(here, size, seed, force=force, quiet=quiet, step=step)
+    if force or not marked(here, size, seed):
+        quickstart_training.forget(here)
+    mark(here, size, seed)
+    _export(here, step)
+    _predict(here, size, step)
+    scores = _score(here, step)
+    shown = []
+    for part in quickstart_sections.sections(here, seed=seed, force=force, quiet=quiet):
+        shown.append(part)
+        step(part.step)
+    content = Content(SUMMARY, {name: Seen(one.about) for name, one in METHODS.items()}, COMPARED, scores, shown)
+    made = _publish(here, content, (*size, seed), step)
+    if not train:
+        return made
+    say(f"{here['page']} shows that; it will be written again with a trained network")
+    learnt = quickstart_training.learn(here, protocols=PROTOCOLS, size=size, seed=seed, quiet=quiet, step=step)
+    return _publish(here, _with(learnt, content), (*size, seed), step)
 
 
 class _Steps:
@@ -192,67 +222,46 @@ def _score(here: Places, step: _Steps) -> list[Score]:
     return scores
 
 
-def _publish(
-    here: Places, scores: list[Score], extra: list[quickstart_sections.Section], world: tuple[int, int, int], step: _Steps
-) -> Outcome:
+def _with(learnt: Learnt, content: Content) -> Content:
+    """What the page shows once a network is trained; those who have seen the answers stay at the end."""
+    methods = {**content.methods, learnt.name: learnt.seen}
+    return Content(
+        SUMMARY_TRAINED,
+        dict(sorted(methods.items(), key=lambda item: item[0] in ORACLES)),
+        (COMPARED[1], learnt.name, COMPARED[2]),
+        [*content.scores, *learnt.scores],
+        [learnt.section, *content.sections],
+        learnt.run,
+    )
+
+
+def _publish(here: Places, content: Content, world: tuple[int, int, int], step: _Steps) -> Outcome:
     """Draw the pictures and write `leaderboard.md` and the page."""
-    from leaderboard.page import Board, Page, Picture, render_page
+    from leaderboard.page import Board, Page, render_page
     from leaderboard.tables import markdown, tables_by_protocol, terminal
 
     boards = [
         Board(f"{table.protocol} v{table.version}", f"{load_protocol(table.protocol).title}. {ORACLE}", table)
-        for table in tables_by_protocol([one.record for one in scores], unranked=ORACLES)
+        for table in tables_by_protocol([one.record for one in content.scores], unranked=ORACLES)
     ]
-    commands = next_commands(here)
-    hero, *pictures = [Picture(path, width, height, *_words(names)) for names, path, width, height in _draw(here)]
+    commands, extra = next_commands(here, TEST, content.trained), content.sections
+    hero, *others = pictures(here, content.methods, content.compared, split=TEST, frame=PANEL_FRAME)
+    origins = [*_provenance(content.scores, world), *(pair for part in extra for pair in part.provenance)]
     page = Page(
-        title=CREATOR, summary=SUMMARY, caution=CAUTION, boards=boards, scalings=SCALINGS, hero=hero, pictures=pictures,
-        commands=commands, provenance=[*_provenance(scores, world), *(pair for part in extra for pair in part.provenance)],
-        exhibits=[quickstart_sections.exhibit(part, here["out"]) for part in extra],
+        title=CREATOR, summary=content.summary, caution=CAUTION, boards=boards, scalings=SCALINGS, hero=hero, pictures=others,
+        commands=commands, provenance=origins, exhibits=[quickstart_sections.exhibit(part, here["out"]) for part in extra],
     )  # fmt: skip
     sections = [f"## {board.title}\n\n{board.about}\n\n{markdown(board.table)}" for board in boards]
     sections += [quickstart_sections.markdown(part) for part in extra]
-    write_text(here["markdown"], "\n".join([f"# {CREATOR}\n\n{SUMMARY} {CAUTION}\n", *sections]))
+    write_text(here["markdown"], "\n".join([f"# {CREATOR}\n\n{content.summary} {CAUTION}\n", *sections]))
     write_text(here["page"], render_page(page))
-    step(f"drew {1 + len(pictures) + len(extra)} pictures and wrote {NAMES['markdown']} and {NAMES['page']}")
+    step(f"drew {1 + len(others) + len(extra)} pictures and wrote {NAMES['markdown']} and {NAMES['page']}")
     shown = [*(terminal(board.table) for board in boards), *(quickstart_sections.terminal(part) for part in extra)]
     tries = [f"{what}:\n  {command}" for what, command in commands]
     return Outcome(here["page"], "\n\n".join([*shown, CAUTION, f"The page: {here['page']}", "\n".join(tries)]))
 
 
-def _draw(here: Places) -> Iterator[Drawn]:
-    """The picture of several methods and one of each method, on one frame."""
-    from benchmark.io.ground_truth_hdf5 import read_hdf5
-    from benchmark.io.predictions import read_predictions
-    from benchmark.plots import draw, png, size_px
-    from datasets_prep.images import read_image
-    from datasets_prep.kitti_raw import image_path
-    from datasets_prep.roots import data_root
-
-    truth = read_hdf5(here["gt_exact"])
-    ids = truth.header.frame_id
-    i = ids.index(PANEL_FRAME)
-    image = read_image(image_path(data_root("kitti_raw", here["data"]), load_split(TEST).frames[i]))
-    maps = {name: read_predictions(here["predictions"] / f"{name}.npy", ids).load(i) for name in METHODS}
-    here["panels"].mkdir(exist_ok=True)
-    for names, path in ((COMPARED, here["comparison"]), *(((name,), here["panels"] / f"{name}.png") for name in METHODS)):
-        figure = draw(image, truth.dense(i), {name: maps[name] for name in names}, columns=min(2, len(names)))
-        with atomic_write(path) as file:
-            file.write(drawn := png(figure))
-        yield Drawn(names, path.relative_to(here["out"]).as_posix(), *size_px(drawn))
-
-
-def _words(names: Sequence[str]) -> tuple[str, str, str]:
-    """Title, caption and alternative text of a picture."""
-    if len(names) > 1:
-        caption = "On the left the image and the predictions, on the right the ground truth and the errors."
-        alt = f"A rendered street and its exact depth, above the depth maps and the error maps of {', '.join(names)}"
-        return f"{', '.join(names)}.", caption, alt
-    alt = f"The image, its ground truth, the depth of {names[0]} and its error, one above the other, with two colour bars"
-    return names[0], METHODS[names[0]].about, alt
-
-
-def _provenance(scores: list[Score], world: tuple[int, int, int]) -> list[tuple[str, str]]:
+def _provenance(scores: Sequence[Score], world: tuple[int, int, int]) -> list[tuple[str, str]]:
     first = scores[0].record
     protocols = {one.protocol.name: one for one in scores}
     return [
@@ -264,32 +273,3 @@ def _provenance(scores: list[Score], world: tuple[int, int, int]) -> list[tuple[
         ("made by", f"{CREATOR} {__version__} with Python {first['environment']['python']}, {first['created']}"),
         ("records and per-image tables", f"in the folder {NAMES['results']} beside this page"),
     ]
-
-
-def next_commands(here: Places) -> list[tuple[str, str]]:
-    """What to try next: (what it does, a command for the folder in which this program runs)."""
-    exact = [here["predictions"] / "sgm.yaml", "--gt", here["gt_exact"], "--protocol", "world_exact"]
-    path = [here["poses"], "--gt", here["data"] / "kitti_odometry" / "poses" / "55.txt", "--protocol", "world_odometry"]
-    lidar = ["--dataset", "kitti_raw", "--depth", "camera_z", "--data", here["data"], "--split", TEST]
-    return [
-        ("Score one file by hand", _command("evaluate", *exact)),
-        ("Look for mistakes in a file before its numbers are believed", _command("check", *exact)),
-        ("Score the path of the drive by hand", _command("evaluate_pose", *path)),
-        ("Export ground truth by hand", _command("export_gt", *lidar, "--out", here["out"] / "gt_by_hand.h5")),
-        (
-            "See what a protocol fixes and where it differs",
-            _command("protocols", "show", "world_lidar", "--diff", "kitti_eigen"),
-        ),
-    ]
-
-
-def _command(*words: object) -> str:
-    """A command line that calls this program as it can be called here."""
-    called = Path(sys.argv[0])
-    if shutil.which("depthbench"):
-        own = ["depthbench"]
-    elif called.stem == "depthbench" and called.is_file():
-        own = [str(called)]
-    else:
-        own = [sys.executable, "-m", "benchmark.cli"]
-    return shlex.join([*own, *map(str, words)])

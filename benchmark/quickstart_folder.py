@@ -21,9 +21,11 @@ NAMES = {
     "poses": "poses.txt",
     "results": "results",
     "panels": "panels",
+    "runs": "runs",
     "comparison": "comparison.png",
     "trajectory": "trajectory.png",
     "cameras": "cameras.png",
+    "training": "training.png",
     "markdown": "leaderboard.md",
     "page": "index.html",
     "mark": "quickstart.json",
@@ -72,6 +74,12 @@ def _is_mark(path: Path) -> bool:
         return path.is_file() and json.loads(path.read_text("utf-8"))["creator"].startswith(CREATOR)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def marked(here: Places, size: tuple[int, int], seed: int) -> bool:
+    """Whether the folder's mark says that it is of this world."""
+    content = json.loads(here["mark"].read_text("utf-8")) if _is_mark(here["mark"]) else {}
+    return (content.get("size"), content.get("seed")) == (list(size), seed)
 
 
 def mark(here: Places, size: tuple[int, int], seed: int) -> None:

@@ -73,7 +73,7 @@ def drive(here: Places, *, seed: int, force: bool, quiet: bool) -> Section:
     scored = score_poses(PoseRequest(here["poses"], truth, ODOMETRY, tuple(ALIGNED), method="stereo_vo"))
     records = scored.records()
     scored.write(here["results"], records)
-    size = _draw(here["trajectory"], draw_sequence(scored.scores.rows[:1])["trajectory"])
+    size = write_figure(here["trajectory"], draw_sequence(scored.scores.rows[:1])["trajectory"])
     first = records[0]
     rows = [_pose_row(record) for record in records]
     length = f"{first['path_length_m']:.0f} m"
@@ -116,7 +116,7 @@ def surround(here: Places, *, seed: int, force: bool, quiet: bool) -> Section:
     predict(PRIOR, CAMERAS, None, predictions, size=CAMERAS_SIZE, quiet=True)
     (scored,) = score(Request(predictions.with_suffix(".yaml"), here["gt_cameras"], (SURROUND,), ("median",), method=PRIOR))
     write_result(here["results"], scored.record, scored.table)
-    size = _draw(here["cameras"], _sample(here))
+    size = write_figure(here["cameras"], _sample(here))
     record, rows = scored.record, _by_camera(scored)
     return Section(
         title="Six cameras around the car",
@@ -170,7 +170,7 @@ def _sample(here: Places) -> Figure:
     return draw_cameras(images, depths)
 
 
-def _draw(path: Path, figure: Figure) -> tuple[int, int]:
+def write_figure(path: Path, figure: Figure) -> tuple[int, int]:
     """Write the picture; its width and height in pixels."""
     from benchmark.plots import png, size_px
 

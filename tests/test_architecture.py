@@ -21,7 +21,8 @@ MAY_IMPORT = {
 # May import any of ours, inside functions.
 COMPOSERS = {
     "benchmark/cli.py", "benchmark/cli_hints.py", "benchmark/cli_predict.py", "benchmark/cli_training.py",
-    "benchmark/cli_weights.py", "benchmark/quickstart.py", "benchmark/quickstart_sections.py",
+    "benchmark/cli_weights.py", "benchmark/quickstart.py", "benchmark/quickstart_commands.py",
+    "benchmark/quickstart_pictures.py", "benchmark/quickstart_sections.py", "benchmark/quickstart_training.py",
 }  # fmt: skip
 OURS = set(MAY_IMPORT)
 WATCHED = OURS | {"torch", "lightning", "evo"}  # evo is under the GPL: an oracle of the tests, nothing more
