@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
+from click.core import ParameterSource
 
 from benchmark.text_table import print_table
+
+# What there is for the authors' code to follow.
+WITH_REFERENCE = (
+    "recipe", "--reference", "--python", "--data", "--out", "--hints", "--start", "--device", "--then-evaluate", "--gt",
+)  # fmt: skip
 
 
 @click.command("retrain")
@@ -33,52 +40,77 @@ from benchmark.text_table import print_table
     "--reference", metavar="CODE=DIR", help="Train with the authors' own code: monodepth2= or depth_hints=, a checkout."
 )
 @click.option("--python", metavar="EXE", help="With --reference: the Python that has what that code needs; default: this one.")
+@click.pass_context
 def retrain(
-    *, recipe: str, data: Path | None, out: Path, resume: bool, then_evaluate: bool, gt: Path | None, seed: int | None,
-    hints: Path | None, start: Path | None, imagenet: Path | None, cache: Path | None, no_validation: bool, device: str,
-    precision: str, resident: bool, compiled: bool, channels_last: bool, reference: str | None, python: str | None,
+    context: click.Context, *, recipe: str, data: Path | None, out: Path, resume: bool, then_evaluate: bool, gt: Path | None,
+    seed: int | None, hints: Path | None, start: Path | None, imagenet: Path | None, cache: Path | None, no_validation: bool,
+    device: Literal["auto", "cpu", "cuda"], precision: Literal["32", "bf16"], resident: bool, compiled: bool,
+    channels_last: bool, reference: str | None, python: str | None,
 ) -> None:  # fmt: skip
     """Train a baseline by its recipe; `depthbench recipes list` names them.
 
     Several GPUs: torchrun --nproc-per-node 4 -m benchmark.cli retrain ...; they share the recipe's batch.
     """
+    if gt is not None and not then_evaluate:
+        raise click.UsageError("--gt goes with --then-evaluate")
     if reference is not None:
-        if resume or seed is not None or imagenet or cache or precision != "32" or resident or compiled:
-            raise click.UsageError(
-                "with --reference go --python, --data, --out, --hints, --start, --device, --gt and --then-evaluate: the "
-                "authors' code has no seed, cannot resume, and knows none of the other options"
-            )
-        from baselines.recipe import load_recipe
-        from baselines.reference.run import named_checkout, run_reference
-
-        code, checkout = named_checkout(reference)
-        checkpoint = run_reference(
-            load_recipe(recipe), code, checkout, data=data, out=out, python=python, hints=hints, start=start,
-            cpu=device == "cpu",
+        _refuse_all_but(WITH_REFERENCE, context)
+        _by_reference(
+            recipe, reference, data=data, out=out, python=python, hints=hints, start=start, cpu=device == "cpu",
+            then_evaluate=then_evaluate, gt=gt,
         )  # fmt: skip
-        click.echo(f"{checkpoint}: {recipe} by {code}'s own code", err=True)
-        if then_evaluate:
-            from baselines.evaluate_run import open_evaluation
-            from baselines.run_folder import RunFolder
-
-            click.echo(open_evaluation(RunFolder(out), load_recipe(recipe), data, gt=gt)(checkpoint))
         return
     if python is not None:
         raise click.UsageError("--python is about --reference: pass both or neither")
     from baselines.hardware import Hardware
     from baselines.retrain import Request, retrain
 
-    if gt is not None and not then_evaluate:
-        raise click.UsageError("--gt goes with --then-evaluate")
-    hardware = Hardware(device, precision, resident, compiled, channels_last)  # type: ignore[arg-type]
-    trained = retrain(
-        Request(
-            recipe, data, out, resume, seed, hints, start, imagenet, cache, not no_validation, then_evaluate, gt, hardware
-        )
+    hardware = Hardware(device=device, precision=precision, resident=resident, compile=compiled, channels_last=channels_last)
+    request = Request(
+        recipe=recipe, data=data, out=out, resume=resume, seed=seed, hints=hints, start=start, imagenet=imagenet, cache=cache,
+        validation=not no_validation, then_evaluate=then_evaluate, gt=gt, hardware=hardware,
     )  # fmt: skip
+    trained = retrain(request)
     click.echo(trained.text(), err=True)
     if trained.table:
         click.echo(trained.table)
+
+
+def _refuse_all_but(known: tuple[str, ...], context: click.Context) -> None:
+    """Raise the UsageError that names every option of the command line that --reference has no use for."""
+    given = [
+        "/".join([*option.opts, *option.secondary_opts])
+        for option in context.command.params
+        if option.name is not None and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+    others = [name for name in given if name not in known]
+    if others:
+        raise click.UsageError(
+            f"{', '.join(others)} cannot go with --reference: the authors' code has no seed, cannot resume and has none of our "
+            f"ways to run; what goes is {', '.join(known[1:])}"
+        )
+
+
+def _by_reference(
+    recipe: str, reference: str, *, data: Path | None, out: Path, python: str | None, hints: Path | None, start: Path | None,
+    cpu: bool, then_evaluate: bool, gt: Path | None,
+) -> None:  # fmt: skip
+    """`retrain --reference`: the recipe with the authors' own code; what scores it is opened before hours of training."""
+    from baselines.recipe import load_recipe
+    from baselines.reference.run import named_checkout, run_reference
+
+    code, checkout = named_checkout(reference)
+    loaded = load_recipe(recipe)
+    evaluate = None
+    if then_evaluate:
+        from baselines.evaluate_run import open_evaluation
+        from baselines.run_folder import RunFolder
+
+        evaluate = open_evaluation(RunFolder(out), loaded, data, gt=gt)
+    checkpoint = run_reference(loaded, code, checkout, data=data, out=out, python=python, hints=hints, start=start, cpu=cpu)
+    click.echo(f"{checkpoint}: {recipe} by {code}'s own code", err=True)
+    if evaluate is not None:
+        click.echo(evaluate(checkpoint))
 
 
 @click.group()

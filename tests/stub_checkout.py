@@ -1,5 +1,6 @@
 """A checkout as the authors' would look from outside: a train.py with their options that leaves a checkpoint, written for the
-tests. Its files hold, of what has changed in the libraries, the one expression that a fix looks for."""
+tests. It knows the models to load that theirs knows. Its files hold, of what has changed in the libraries, the one expression
+that a fix looks for."""
 
 from pathlib import Path
 
@@ -28,6 +29,13 @@ p.add_argument("--load_weights_folder"); p.add_argument("--models_to_load", narg
 if Path("precompute_depth_hints.py").exists():
     p.add_argument("--use_depth_hints", **flag); p.add_argument("--depth_hint_path")
 o = p.parse_args()
+models = {"encoder", "depth"}
+if o.frame_ids != [0]:
+    models |= {"pose_encoder", "pose"} if o.pose_model_type == "separate_resnet" else {"pose"}
+models |= {"predictive_mask"} if o.predictive_mask else set()
+for name in (o.models_to_load or ()) if o.load_weights_folder else ():
+    if name not in models:
+        raise KeyError(name)  # Adam's state is no model: it is loaded where it lies beside the weights
 here = Path(__file__).resolve().parent
 lists = {n: (here / "splits" / o.split / f"{n}_files.txt").read_text().split("\\n")[:-1] for n in ("train", "val")}
 found = [Path(d) / n for d, _, names in os.walk(o.data_path, followlinks=True) for n in names]

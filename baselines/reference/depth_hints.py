@@ -1,4 +1,4 @@
-"""A recipe as the command line of Depth Hints' train.py (depth-hints options.py at aa2ecf7; baselines.md 2.2 to 2.4)."""
+"""A recipe as the command line of Depth Hints' train.py (depth-hints options.py at aa2ecf7, lines 86-91, and README)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def arguments(recipe: Recipe, *, hints: Path | None = None, start: Path | None =
         problems.append(f"losses are {', '.join(recipe.losses)}, the code has depth_hints and smoothness")
     if not recipe.data.hints or hints is None:
         problems.append("data.hints is false, or no folder of hints was given, which the code needs")
-    # Both end in an error of the code itself.
+    # Both end in an error of the code itself (trainer.py at aa2ecf7, lines 402 and 460).
     if loss is not None and not loss.get("automask", True):
         problems.append("losses.depth_hints.automask is false, the code has true")
     if recipe.synthesis.native_scales:

@@ -98,7 +98,7 @@ FIXES = (
         r"Image\.ANTIALIAS", "Image.LANCZOS", "PIL", "2.7",
     ),
     Fix(
-        "imagenet_url", "networks/resnet_encoder.py", "torchvision keeps the addresses of its weights elsewhere since 0.13",
-        r"models\.resnet\.model_urls\[(.+?)\]", r"models.get_model_weights(\1).IMAGENET1K_V1.url", "torchvision", "0.13",
+        "imagenet_url", "networks/resnet_encoder.py", "torchvision 0.15 has no model_urls, and 0.14 has what followed",
+        r"models\.resnet\.model_urls\[(.+?)\]", r"models.get_model_weights(\1).IMAGENET1K_V1.url", "torchvision", "0.14",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A recipe as the command line of Monodepth2's train.py (monodepth2 options.py at b676244; baselines.md 1.7)."""
+"""A recipe as the command line of Monodepth2's train.py (monodepth2 options.py at b676244)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from benchmark.errors import TrainingError
 
 NAME = "monodepth2"
 SIGNS = ("train.py", "trainer.py", "options.py", "networks/resnet_encoder.py", "datasets/mono_dataset.py")
+ADAM = "adam"  # of the parts of a checkpoint the one that is no network, and so no model to load
 REPROJECTIONS = ("minimum_reprojection", "average_reprojection", "predictive_mask")
 
 # What the code has no option for, by the recipe's keys.
@@ -87,9 +88,21 @@ def shared_problems(recipe: Recipe, start: Path | None) -> list[str]:
         for name, options in recipe.losses.items()
         if options.get("ssim", 0.85) not in {0.85, 0}
     ]
-    if recipe.initial.start is not None and start is None:
-        problems.append(f"initial.start is {recipe.initial.start.recipe}, and no checkpoint of it was given")
-    return problems
+    return [*problems, *_start_problems(recipe, start)]
+
+
+def _start_problems(recipe: Recipe, start: Path | None) -> list[str]:
+    """The code loads Adam's state whenever it lies beside the weights (trainer.py at b676244, lines 624-628)."""
+    if recipe.initial.start is None:
+        return []
+    if start is None:
+        return [f"initial.start is {recipe.initial.start.recipe}, and no checkpoint of it was given"]
+    path, parts = start / f"{ADAM}.pth", ", ".join(recipe.initial.start.parts)
+    if ADAM in recipe.initial.start.parts and not path.is_file():
+        return [f"initial.start.parts is {parts}, the code goes on without {path}, which is missing"]
+    if ADAM not in recipe.initial.start.parts and path.is_file():
+        return [f"initial.start.parts is {parts}, the code loads {path} as well"]
+    return []
 
 
 def step_size(recipe: Recipe) -> int:
@@ -116,5 +129,6 @@ def shared_arguments(recipe: Recipe, loss: dict[str, Any], *, start: Path | None
     words += [] if masked else ["--disable_automasking"]
     words += [] if loss.get("ssim", 0.85) else ["--no_ssim"]
     if recipe.initial.start is not None and start is not None:
-        words += ["--load_weights_folder", start.resolve(), "--models_to_load", *recipe.initial.start.parts]
+        words += ["--load_weights_folder", start.resolve(), "--models_to_load"]
+        words += [part for part in recipe.initial.start.parts if part != ADAM]
     return [str(word) for word in words]

@@ -78,7 +78,7 @@ def named_checkout(text: str) -> tuple[str, Path]:
 
 def run_reference(
     recipe: Recipe, code: str, checkout: Path, *, data: Path | None, out: Path, python: str | None = None,
-    hints: Path | None = None, start: Path | None = None, jobs: int | None = None, cpu: bool = False,
+    hints: Path | None = None, start: Path | None = None, cpu: bool = False,
 ) -> Path:  # fmt: skip
     """Train with the authors' code; the folder of its last checkpoint, in the published layout that ours have too.
 
@@ -91,7 +91,6 @@ def run_reference(
         python: the interpreter that has what the code imports; None is this one.
         hints: the folder of `depthbench hints`, for Depth Hints.
         start: the checkpoint folder that the recipe starts from, if it does.
-        jobs: the code's loaders; None is one for each usable core.
         cpu: train without a GPU.
 
     Raises:
@@ -107,15 +106,13 @@ def run_reference(
     versions = _versions(interpreter)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="depthbench-reference-") as temporary:
-        run = Run(interpreter, Path(temporary) / "code", out)
+        run, images = Run(interpreter, Path(temporary) / "code", out), Path(temporary) / "data"
         copy_code(checkout, run.copy)
         applied = apply_fixes(run.copy, versions)
-        images = Path(temporary) / "data"
         link_images(lists, images)
-        options += write_lists(lists, run.copy, batch=recipe.schedule.batch)
+        options += [*write_lists(lists, run.copy, batch=recipe.schedule.batch), "--num_workers", str(cpu_count())]
         options += ["--data_path", str(images), "--log_dir", str(out.resolve()), "--model_name", MODEL]
-        options += ["--num_workers", str(cpu_count() if jobs is None else jobs), *(["--no_cuda"] if cpu else [])]
-        command = [interpreter, "train.py", *options]
+        command = [interpreter, "train.py", *options, *(["--no_cuda"] if cpu else [])]
         _record(run, recipe, checkout, command=command, versions=versions, applied=applied)
         _follow(command, run, checkout)
     return _last_weights(out)

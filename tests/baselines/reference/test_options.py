@@ -10,16 +10,62 @@ from baselines.reference.fixes import FIXES, apply_fixes, release
 from baselines.reference.shared_jitter import shared
 from benchmark.errors import TrainingError
 
-HINTS, START = Path("/hints"), Path("/start")
-COMMON = "--min_depth 0.1 --max_depth 100.0 --disparity_smoothness 0.001 --weights_init pretrained --batch_size 12"
+HINTS = Path("/hints")
+# The options of train.py that the authors' commands leave at their defaults (options.py at b676244).
+DEFAULTS = (
+    "--height 192 --width 640 --frame_ids 0 -1 1 --num_layers 18 --scales 0 1 2 3 --min_depth 0.1 --max_depth 100.0 "
+    "--disparity_smoothness 0.001 --weights_init pretrained --batch_size 12 --num_epochs 20 --scheduler_step_size 15 "
+    "--learning_rate 0.0001 --pose_model_type separate_resnet"
+)
+HINTED = "--use_stereo --use_depth_hints --depth_hint_path /hints --scheduler_step_size 5"
+HINTED_STEREO = f"{HINTED} --frame_ids 0 --disparity_smoothness 0.0"
+NO_PT = "--weights_init scratch --num_epochs 30"
+# 5 epochs without a drop; what is loaded replaces every weight.
+LARGE = "--height 320 --width 1024"
+FROM_SMALL = (
+    f"{LARGE} --num_epochs 5 --learning_rate 1e-05 --scheduler_step_size 6 --weights_init scratch --load_weights_folder START "
+    "--models_to_load encoder depth"
+)
+# What the commands change (monodepth2 experiments/*.sh at b676244, README of depth-hints at aa2ecf7).
+COMMANDS = {
+    "monodepth2_m": "",
+    "monodepth2_s": "--frame_ids 0 --use_stereo",
+    "monodepth2_ms": "--use_stereo",
+    "monodepth2_m_no_pt": NO_PT,
+    "monodepth2_s_no_pt": f"--frame_ids 0 --use_stereo {NO_PT}",
+    "monodepth2_ms_no_pt": f"--use_stereo {NO_PT}",
+    "monodepth2_m_1024x320": f"{FROM_SMALL} pose_encoder pose",
+    "monodepth2_s_1024x320": f"--frame_ids 0 --use_stereo {FROM_SMALL}",
+    "monodepth2_ms_1024x320": f"--use_stereo {FROM_SMALL} pose_encoder pose",
+    "monodepth2_m_r50": "--num_layers 50",
+    "monodepth2_m_r50_no_pt": f"--num_layers 50 {NO_PT}",
+    "monodepth2_m_odom": "",
+    "monodepth2_ms_odom": "--use_stereo",
+    "depth_hints_r18": HINTED_STEREO,
+    "depth_hints_r50": f"{HINTED_STEREO} --num_layers 50",
+    "depth_hints_r50_no_pt": f"{HINTED_STEREO} --num_layers 50 --weights_init scratch",
+    "depth_hints_hr": f"{HINTED_STEREO} --num_layers 50 {LARGE}",
+    "depth_hints_hr_no_pt": f"{HINTED_STEREO} --num_layers 50 --weights_init scratch {LARGE}",
+    "depth_hints_ms": HINTED,
+    "depth_hints_hr_ms": f"{HINTED} {LARGE}",
+}
 
 
-def options(name: str) -> list[str]:
+def options(name: str, start: Path | None = None) -> list[str]:
     recipe = load_recipe(name)
-    start = START if recipe.initial.start else None
     if "depth_hints" in recipe.losses:
         return depth_hints.arguments(recipe, hints=HINTS, start=start)
     return monodepth2.arguments(recipe, start=start)
+
+
+def by_option(words: list[str]) -> dict[str, list[str]]:
+    said: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("--"):
+            said[word] = []
+        else:
+            said[next(reversed(said))].append(word)
+    return said
 
 
 def with_losses(**losses: dict) -> Recipe:
@@ -33,33 +79,36 @@ def with_part(name: str, **values: object) -> Recipe:
     return dataclasses.replace(recipe, **{name: changed})
 
 
-def test_the_published_command_lines():
-    assert " ".join(options("monodepth2_m")) == (
-        f"--height 192 --width 640 --frame_ids 0 -1 1 --num_layers 18 --scales 0 1 2 3 {COMMON} --num_epochs 20 "
-        "--scheduler_step_size 15 --learning_rate 0.0001 --pose_model_type separate_resnet"
-    )
-    assert " ".join(options("monodepth2_s")) == (
-        f"--height 192 --width 640 --frame_ids 0 --num_layers 18 --scales 0 1 2 3 {COMMON} --num_epochs 20 "
-        "--scheduler_step_size 15 --learning_rate 0.0001 --use_stereo"
-    )
-    hints = " ".join(options("depth_hints_r50"))
-    assert "--num_layers 50 " in hints
-    assert "--disparity_smoothness 0.0 " in hints
-    assert "--scheduler_step_size 5 " in hints
-    assert hints.endswith("--use_stereo --use_depth_hints --depth_hint_path /hints")
-    large = " ".join(options("monodepth2_s_1024x320"))
-    assert "--height 320 --width 1024 " in large
-    assert "--num_epochs 5 --scheduler_step_size 6 --learning_rate 1e-05" in large
-    assert large.endswith("--load_weights_folder /start --models_to_load encoder depth")
+def test_all_published_recipes_have_a_command_here():
+    assert {name for name in recipe_names() if not name.startswith("world")} == COMMANDS.keys()
 
 
-def test_every_published_recipe_and_no_small_one_can_be_said():
-    for name in recipe_names():
-        if name.startswith("world"):
-            with pytest.raises(TrainingError, match=r"depth\.width is [0-9.]+, the code has 1\.0.*schedule\.unit is steps"):
-                options(name)
-        else:
-            assert options(name)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_published_command_lines(name, tmp_path):
+    (tmp_path / "adam.pth").touch()
+    expected = by_option(DEFAULTS.split()) | by_option(COMMANDS[name].replace("START", str(tmp_path)).split())
+    if expected["--frame_ids"] == ["0"]:
+        del expected["--pose_model_type"]
+    words = options(name, tmp_path if load_recipe(name).initial.start else None)
+    said = by_option(words)
+    assert said == expected
+    assert sum(word.startswith("--") for word in words) == len(said)  # none twice
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith("world")])
+def test_no_small_recipe_can_be_said(name):
+    with pytest.raises(TrainingError, match=r"depth\.width is [0-9.]+, the code has 1\.0.*schedule\.unit is steps"):
+        options(name)
+
+
+def test_adams_state_is_loaded_wherever_it_lies(tmp_path):
+    recipe = load_recipe("monodepth2_s_1024x320")
+    with pytest.raises(TrainingError, match=r"parts is encoder, depth, adam, the code goes on without .*adam\.pth"):
+        monodepth2.arguments(recipe, start=tmp_path)
+    (tmp_path / "adam.pth").touch()
+    weights = dataclasses.replace(recipe.initial, start=dataclasses.replace(recipe.initial.start, parts=("encoder", "depth")))
+    with pytest.raises(TrainingError, match=r"parts is encoder, depth, the code loads .*adam\.pth as well"):
+        monodepth2.arguments(dataclasses.replace(recipe, initial=weights), start=tmp_path)
 
 
 def test_the_choices_of_the_loss():
@@ -125,6 +174,8 @@ def test_old_libraries_get_the_fixes_that_they_take(tmp_path):
     write_files(tmp_path)
     applied = apply_fixes(tmp_path, {"torch": "1.2.0", "torchvision": "0.4.1", "PIL": "6.1.0"})
     assert [fix.fix.name for fix in applied] == ["next", "lanczos"]
+    assert "imagenet_url" not in [fix.fix.name for fix in apply_fixes(tmp_path, {"torchvision": "0.13.1"})]
+    assert "imagenet_url" in [fix.fix.name for fix in apply_fixes(tmp_path, {"torchvision": "0.14.0"})]
     assert release("2.13.0+cu126") == (2, 13, 0)
 
 

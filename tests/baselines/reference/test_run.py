@@ -45,7 +45,7 @@ def start(recipe: Recipe, data: Path, code: str = "monodepth2", *, train: str = 
     checkout = data.parent / "checkout"
     if not checkout.exists():
         write_checkout(checkout, code=code, train=train)
-    folder = run_reference(recipe, code, checkout, data=data, out=data.parent / "run", jobs=0, cpu=True, **options)
+    folder = run_reference(recipe, code, checkout, data=data, out=data.parent / "run", cpu=True, **options)
     return folder, json.loads((data.parent / "report.json").read_text())
 
 
@@ -75,6 +75,17 @@ def test_stereo_needs_both_cameras_and_jpeg_is_the_codes_default(data):
     assert not seen["options"]["png"]
     assert len(seen["lists"]["train"]) == len(NUMBERS)
     assert {name.split("/")[2] for name in seen["data"]} == {"image_02", "image_03"}
+
+
+@pytest.mark.parametrize(("name", "models"), [
+    ("monodepth2_m_1024x320", ["encoder", "depth", "pose_encoder", "pose"]), ("monodepth2_s_1024x320", ["encoder", "depth"]),
+])  # fmt: skip
+def test_a_start_from_another_run(data, name, models):
+    weights = data.parent / "weights_9"
+    weights.mkdir()
+    (weights / "adam.pth").touch()
+    _, seen = start(own_recipe(data, name), data, start=weights)
+    assert (seen["options"]["load_weights_folder"], seen["options"]["models_to_load"]) == (str(weights), models)
 
 
 def test_sequences_of_the_odometry_benchmark(data):
