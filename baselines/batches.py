@@ -20,6 +20,7 @@ from torch import Tensor
 
 from baselines import augment
 from baselines.batch import Batch, Source
+from baselines.conventions import BASELINE
 from baselines.image_cache import ImageCache
 from baselines.pyramid import pyramid
 from baselines.samples import Samples
@@ -29,7 +30,6 @@ from datasets_prep.progress import megabytes
 Rows = npt.NDArray[np.int64]
 
 PREFETCH = 2  # batches that wait in host memory
-BASELINE = 0.1  # of every stereo pair, in units of the network: monodepth2's nominal one (x5.4 makes metres of KITTI)
 ORDER, DRAWS = 0, 1  # streams of random numbers, so that none is used twice
 CHUNK = 256  # images copied to the device at a time
 

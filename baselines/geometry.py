@@ -65,7 +65,10 @@ def sample_grid(depth: Tensor, K: Tensor, T_source_target: Tensor) -> Tensor:
 
 
 def warp(image: Tensor, grid: Tensor, *, align_corners: bool = True) -> Tensor:
-    """The image (..., 3, h, w) at the points of the grid (..., h, w, 2): bilinear; beyond the image its border goes on."""
+    """The image (..., 3, h, w) at the points of the grid (..., h, w, 2): bilinear; beyond the image its border goes on.
+
+    `align_corners`: as `baselines.views.synthesise` has it.
+    """
     images, grids = image.flatten(0, -4), grid.flatten(0, -4)
     warped = grid_sample(images, grids, mode="bilinear", padding_mode="border", align_corners=align_corners)
     return warped.reshape(*image.shape[:-2], *warped.shape[-2:])

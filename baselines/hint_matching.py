@@ -1,7 +1,7 @@
 """Depth Hints' matching: semi-global matchers, and the choice between them by photometric error. Arrays in, arrays out.
 
-Watson et al., "Self-Supervised Monocular Depth Hints", ICCV 2019; constants as in depth-hints precompute_depth_hints.py at
-aa2ecf7 (baselines.md 2.1). Disparities are counted in sixteenths of a pixel, as OpenCV does, and are not above zero where a
+Watson et al., "Self-Supervised Monocular Depth Hints", ICCV 2019; constants as in depth-hints precompute_depth_hints.py:44-62
+and :151 at aa2ecf7. Disparities are counted in sixteenths of a pixel, as OpenCV does, and are not above zero where a
 matcher found nothing.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from baselines.conventions import BASELINE, C1, C2, FOCAL, SSIM_WEIGHT
 from benchmark.kernels import kernel
 
 Image = npt.NDArray[np.uint8]
@@ -23,10 +24,6 @@ P1, P2 = 4 * 3**2, 32 * 3**2  # of a window of 3, whatever the block size
 PREFILTER_CAP, UNIQUENESS_PERCENT = 63, 10
 SPECKLE_PIXELS, SPECKLE_STEP_PX = 100, 16
 SUBPIXEL = 16
-FOCAL = 0.58  # of the width: Monodepth2's intrinsics for all of KITTI
-BASELINE = 0.1  # and its unit of length: metres are 5.4 times as many, the car's cameras being 0.54 m apart
-C1, C2 = 0.01**2, 0.03**2
-SSIM_WEIGHT = 0.85
 
 
 def hint(

@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,18 +15,16 @@ import numpy.typing as npt
 from numpy.lib.format import open_memmap
 
 from baselines.hint_matching import DISPARITIES, hint
-from baselines.samples import SHOWN, Samples
+from baselines.samples import Samples, find_samples
 from benchmark.cores import cpu_count
-from benchmark.errors import DatasetError, OptionError, TrainingError
+from benchmark.errors import DatasetError, OptionError, TrainingError, first_of
 from benchmark.io.files import atomic_write, sweep_abandoned
 from benchmark.io.npy import MAX_SIDE
 from benchmark.splits import Frame, Split, resolve_split
 from datasets_prep import kitti_raw
-from datasets_prep.image_lists import other_camera
+from datasets_prep.image_lists import partner
 from datasets_prep.images import read_image
 from datasets_prep.progress import Progress, megabytes, say
-from datasets_prep.roots import data_root
-from datasets_prep.sources import require_files
 
 Size = tuple[int, int]
 
@@ -92,12 +89,11 @@ def require_hints(folder: Path, samples: Sequence[Samples]) -> dict[Frame, Path]
     there = {path for parent in {path.parent for path in paths.values()} for path in parent.glob("*.npy")}
     missing = [str(path.relative_to(folder)) for path in paths.values() if path not in there]
     if missing:
-        rest = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         lists = dict.fromkeys(one.split.source if one.split.role == "custom" else one.split.name for one in samples)
         command = ["depthbench", "hints", *(word for name in lists for word in ("--split", name))]
         command += ["--data", str(samples[0].root), "--out", str(folder)]
         raise TrainingError(
-            f"{folder}: {len(missing)} of the {len(paths)} targets have no depth hint: {', '.join(missing[:SHOWN])}{rest}. "
+            f"{folder}: {len(missing)} of the {len(paths)} targets have no depth hint: {first_of(missing)}. "
             f"Make them with `{shlex.join(command)}`, which keeps what is there"
         )
     return paths
@@ -127,21 +123,19 @@ def make_hints(
             f"--size {size[0]}x{size[1]}: expected a height of 3 to {MAX_SIDE} and a width of {max(DISPARITIES) + 1} to "
             f"{MAX_SIDE} pixels; the matchers look {max(DISPARITIES)} pixels far. The published size is {SIZE[0]}x{SIZE[1]}"
         )
-    root = data_root("kitti_raw", data)
-    frames: dict[Frame, None] = {}
+    pairs: dict[Frame, tuple[Path, Path]] = {}
     for split in map(resolve_split, splits):
-        _check(split, root)
-        frames.update(dict.fromkeys(split.frames))
-    todo = [frame for frame in frames if overwrite or not _is_there(hint_path(out, frame), size)]
+        pairs |= _pairs(split, data)
+    todo = {one: pair for one, pair in pairs.items() if overwrite or not _is_there(hint_path(out, one), size)}
     started = time.perf_counter()
-    shares = _make_all(todo, root, out, size=size, jobs=jobs or cpu_count(), quiet=quiet) if todo else []
+    shares = _make_all(todo, out, size=size, jobs=jobs or cpu_count(), quiet=quiet) if todo else []
     seconds = time.perf_counter() - started
     coverage = float(np.mean(shares)) if shares else float("nan")
-    return Summary(out, size, len(todo), len(frames) - len(todo), seconds, coverage)
+    return Summary(out, size, len(todo), len(pairs) - len(todo), seconds, coverage)
 
 
-def _check(split: Split, root: Path) -> None:
-    """Refuse a split whose frames are no colour stereo pairs, or lack an image."""
+def _pairs(split: Split, data: Path | None) -> dict[Frame, tuple[Path, Path]]:
+    """The image of each frame and that of the other camera; an error where one is missing or the cameras are not in colour."""
     if split.dataset != "kitti_raw":
         raise TrainingError(f"{split.name}: frames of {split.dataset}; depth hints are made from the stereo pairs of kitti_raw")
     for frame in split.frames:
@@ -150,13 +144,8 @@ def _check(split: Split, root: Path) -> None:
                 f"{split.name}: {frame.drive} frame {frame.number} is of {frame.camera}; depth hints are made for "
                 f"{' and '.join(CAMERAS)}, the two colour cameras. Choose a list of theirs"
             )
-    find = partial(kitti_raw.image_path, root)
-    require_files(split, find, what="image", root=root, dataset="kitti_raw", shown=SHOWN)
-    require_files(split, lambda frame: find(_partner(frame)), what="second view", root=root, dataset="kitti_raw", shown=SHOWN)
-
-
-def _partner(frame: Frame) -> Frame:
-    return frame._replace(camera=other_camera(frame.camera))
+    files = find_samples(split, data, context=(), stereo=True).files
+    return {frame: (files[frame], files[partner(frame)]) for frame in split.frames}
 
 
 def _is_there(path: Path, size: Size) -> bool:
@@ -173,14 +162,14 @@ def _is_there(path: Path, size: Size) -> bool:
     return True
 
 
-def _make_all(frames: list[Frame], root: Path, out: Path, *, size: Size, jobs: int, quiet: bool) -> list[float]:
+def _make_all(pairs: dict[Frame, tuple[Path, Path]], out: Path, *, size: Size, jobs: int, quiet: bool) -> list[float]:
     """Make and write the hints in threads; on an error or an interrupt those not yet begun are not made."""
-    n = len(frames)
-    _prepare(out, {hint_path(out, frame).parent for frame in frames}, nbytes=n * (HEADER_BYTES + 4 * size[0] * size[1]))
+    n = len(pairs)
+    _prepare(out, {hint_path(out, frame).parent for frame in pairs}, nbytes=n * (HEADER_BYTES + 4 * size[0] * size[1]))
     shares = []
     with ThreadPoolExecutor(jobs) as pool, Progress("hints", unit="frame", quiet=quiet) as report:
         report(0, n)
-        futures: list[Future[float]] = [pool.submit(_make, frame, root, out, size) for frame in frames]
+        futures: list[Future[float]] = [pool.submit(_make, *one, out, size) for one in pairs.items()]
         try:
             for i, future in enumerate(futures):
                 shares.append(future.result())
@@ -203,9 +192,9 @@ def _prepare(out: Path, folders: set[Path], *, nbytes: int) -> None:
         say(f"note: {out} has {megabytes(free)} left, and the hints take {megabytes(nbytes)}; what fits is kept")
 
 
-def _make(frame: Frame, root: Path, out: Path, size: Size) -> float:
+def _make(frame: Frame, paths: tuple[Path, Path], out: Path, size: Size) -> float:
     """Write one hint; the share of its pixels that have one."""
-    depth = hint(*_pair(frame, root, size), mirrored=frame.camera == "image_03")
+    depth = hint(*_pair(paths, size), mirrored=frame.camera == "image_03")
     path = hint_path(out, frame)
     try:
         with atomic_write(path) as file:
@@ -215,11 +204,10 @@ def _make(frame: Frame, root: Path, out: Path, size: Size) -> float:
     return float(np.count_nonzero(depth)) / depth.size
 
 
-def _pair(frame: Frame, root: Path, size: Size) -> list[npt.NDArray[np.uint8]]:
+def _pair(paths: tuple[Path, Path], size: Size) -> list[npt.NDArray[np.uint8]]:
     """The image of a frame and the other view of the pair, (h, w, 3) uint8 each, resized as for training (Lanczos)."""
     from PIL import Image
 
-    paths = [kitti_raw.image_path(root, one) for one in (frame, _partner(frame))]
     images = [read_image(path) for path in paths]
     if images[0].shape != images[1].shape:
         came = " and ".join("x".join(map(str, image.shape[:2])) for image in images)

@@ -31,11 +31,6 @@ class ImageSource(NamedTuple):
     K: Callable[[Frame], Matrix]
 
 
-def partner(frame: Frame) -> Frame:
-    """The frame of the other camera of the stereo pair, at the same time."""
-    return frame._replace(camera=other_camera(frame.camera))
-
-
 def _kitti_raw(root: Path, split: Split, *, stereo: bool) -> ImageSource:
     rigs = cache(kitti_raw.load_calibration)
 

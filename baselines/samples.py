@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from baselines.image_sources import IMAGE_SOURCES, ImageSource, Matrix, partner
+from baselines.conventions import FOCAL
+from baselines.image_sources import IMAGE_SOURCES, ImageSource, Matrix
 from benchmark.errors import DatasetError, OptionError, TrainingError
 from benchmark.splits import Frame, Split, resolve_split
 from datasets_prep import ddad, ddad_splits
+from datasets_prep.image_lists import frame_names, partner
 from datasets_prep.roots import data_root
 
 if TYPE_CHECKING:
@@ -23,10 +25,9 @@ if TYPE_CHECKING:
 
 Neighbours = Literal["required", "available"]
 
-SHOWN = 10  # missing images that an error names before it counts the rest
 INTRINSICS = ("kitti", "calibrated")
 # The field's intrinsics of every KITTI image, in widths and heights (monodepth2 datasets/kitti_dataset.py at b676244).
-FIXED_K = np.array([[0.58, 0, 0.5], [0, 1.92, 0.5], [0, 0, 1]])
+FIXED_K = np.array([[FOCAL, 0, 0.5], [0, 1.92, 0.5], [0, 0, 1]])
 # -1: the target is the left camera of the pair, 1: it is the right one (monodepth2 datasets/mono_dataset.py at b676244).
 SIDES = {f"image_{digits}": -1 if int(digits) % 2 == 0 else 1 for digits in ("00", "01", "02", "03", "0", "1", "2", "3")}
 
@@ -90,14 +91,9 @@ def find_images(split: Split, data: Path | None) -> list[Path]:
 
 
 def find_samples(
-    split: Split,
-    data: Path | None,
-    *,
-    context: Sequence[int] = (-1, 1),
-    stereo: bool = False,
-    intrinsics: str = "kitti",
+    split: Split, data: Path | None, *, context: Sequence[int] = (-1, 1), stereo: bool = False, intrinsics: str = "kitti",
     neighbours: Neighbours = "available",
-) -> Samples:
+) -> Samples:  # fmt: skip
     """The samples of a split, every image of theirs present.
 
     Args:
@@ -118,9 +114,8 @@ def find_samples(
     _check(split, offsets, stereo=stereo, intrinsics=intrinsics)
     root, source = _open(split, data, stereo=stereo)
     _require(source.files, split.frames, what="image", split=split, root=root)
-    if stereo:
-        others = [partner(frame) for frame in split.frames]
-        _require(source.files, others, what="image of the other camera", split=split, root=root)
+    others = [partner(frame) for frame in split.frames] if stereo else []
+    _require(source.files, others, what="image of the other camera", split=split, root=root)
     around = {frame: tuple(source.neighbour(frame, step) for step in offsets) for frame in split.frames}
     whole = {frame: tuple(one for one in own if one in source.files) for frame, own in around.items()}
     lacking = [frame for frame in split.frames if len(whole[frame]) < len(offsets)]
@@ -163,8 +158,8 @@ def _require(files: Mapping[Frame, Path], frames: Sequence[Frame], *, what: str,
     missing = [frame for frame in frames if frame not in files]
     if missing:
         raise DatasetError(
-            f"{root}: {len(missing)} of the {len(frames)} frames of {split.name} have no {what}: {_names(missing)}. Fetch what "
-            f"is missing ({_where_to_get(split, root)}), or choose a list of frames that are there"
+            f"{root}: {len(missing)} of the {len(frames)} frames of {split.name} have no {what}: {frame_names(missing)}. Fetch "
+            f"what is missing ({_where_to_get(split, root)}), or choose a list of frames that are there"
         )
 
 
@@ -176,22 +171,17 @@ def _note(split: Split, lacking: Sequence[Frame], offsets: Sequence[int], root: 
     head = f"{len(lacking)} of the {len(split.frames)} frames of {split.name} lack their neighbour {text}"
     if required:
         raise DatasetError(
-            f"{root}: {head}: {_names(lacking)}. The recipe requires them, as the list was published with them: fetch the rest "
-            f"of the data ({_where_to_get(split, root)}), or let the recipe say `neighbours: available`, which leaves such "
-            "frames out"
+            f"{root}: {head}: {frame_names(lacking)}. The recipe requires them, as the list was published with them: fetch "
+            f"the rest of the data ({_where_to_get(split, root)}), or let the recipe say `neighbours: available`, which leaves "
+            "such frames out"
         )
     if len(lacking) == len(split.frames):
         raise TrainingError(
-            f"{root}: {head}: {_names(lacking)}. No sample is left: choose a split of consecutive frames, or another context"
+            f"{root}: {head}: {frame_names(lacking)}. No sample is left: choose a split of consecutive frames, or "
+            "another context"
         )
     drives = f"{len({frame.drive for frame in lacking})} of {len(split.drives)} recordings"
-    return (f"{head} and are left out, in {drives}; the first is {_names(lacking[:1])}",)
-
-
-def _names(frames: Sequence[Frame]) -> str:
-    rest = len(frames) - SHOWN
-    listed = ", ".join(f"{frame.drive}/{frame.camera}/{frame.number}" for frame in frames[:SHOWN])
-    return listed + (f" and {rest} more" if rest > 0 else "")
+    return (f"{head} and are left out, in {drives}; the first is {frame_names(lacking[:1])}",)
 
 
 def _where_to_get(split: Split, root: Path) -> str:

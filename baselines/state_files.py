@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import TrainingError
-
-SHOWN = 10
+from benchmark.errors import TrainingError, first_of
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def read_state(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise TrainingError(f"{path} is missing; expected a file of torch.save. Check the folder, or write it again.")
     try:
-        fault = _fault(path) if zipfile.is_zipfile(path) else None
+        fault = _fault(path)
         content = None if fault else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler lets through whatever a damaged file makes it do
         raise TrainingError(_unreadable(path, error)) from error
@@ -76,7 +75,7 @@ def fit_state(network: nn.Module, content: Mapping[str, Any]) -> Fit:
 
 def listed(items: list[str]) -> str:
     """How many, and the first ten."""
-    return f"{len(items)} ({', '.join(items[:SHOWN])}{', ...' if len(items) > SHOWN else ''})"
+    return f"{len(items)} ({first_of(items)})"
 
 
 def shape_of(value: object) -> str:
@@ -89,7 +88,12 @@ def shape_of(value: object) -> str:
 
 
 def _fault(path: Path) -> str | None:
-    """What is wrong with the archive that torch itself does not look at."""
+    """What is wrong with the archive, where it is one, that not every torch looks at."""
+    # Torch has a loader of its own for them, from its first year, on which its checks have been weakest.
+    if tarfile.is_tarfile(path):
+        return "is a tar file, as torch.save has not written since 2017"
+    if not zipfile.is_zipfile(path):
+        return None
     with zipfile.ZipFile(path) as opened:
         # torch.save stores; what is compressed may unpack to more than the memory holds.
         if any(info.compress_type != zipfile.ZIP_STORED for info in opened.infolist()):

@@ -71,7 +71,6 @@ def synthesise(
     masks: dict[int, Tensor] | None = None,
     native_scales: bool = False,
     noise: float = 1e-5,
-    generator: torch.Generator | None = None,
     align_corners: bool = True,
 ) -> Views:
     """Warp every source to the target, once for each scale of disparity.
@@ -84,9 +83,8 @@ def synthesise(
         masks: output (b, n, h / 2^s, w / 2^s) of a predictive mask, by scale.
         native_scales: compare each scale at its own resolution. False brings every disparity to full resolution first, by
             bilinear interpolation, before it becomes depth (Godard et al. 2019, section 3.2).
-        noise: standard deviation of the auto-mask's tie-break noise; 0 draws nothing.
-        generator: of that noise; a draw happens on its device.
-        align_corners: False only to reproduce code that meant True and ran on a later PyTorch.
+        noise: standard deviation of the auto-mask's tie-break noise, of torch's own generator; 0 draws nothing.
+        align_corners: False for the recorded numbers alone of code that meant True and ran on a later PyTorch.
     """
     sources = batch.sources
     levels = {scale: scale if native_scales else 0 for scale in sigmoids}
@@ -99,7 +97,7 @@ def synthesise(
         of_scale = poses if isinstance(poses, dict) else poses(inverse)
         T = torch.stack([_transform(batch, of_scale, source) for source in sources]).to(batch.K.dtype)
         warped = _warp_finite(others, 1 / inverse, _intrinsics(batch, size), T, align_corners=align_corners)
-        scales[scale] = View(level, 1 / inverse, warped, _draw(others[:, :, :1], noise, generator))
+        scales[scale] = View(level, 1 / inverse, warped, _draw(others[:, :, :1], noise))
     pyramid = {scale: batch.images[0][scale] for scale in sigmoids}
     return Views(sources, frames, scales, sigmoids, pyramid, _warp_hint(batch, align_corners=align_corners), masks)
 
@@ -143,12 +141,9 @@ def _intrinsics(batch: Batch, size: torch.Size) -> Tensor:
     return torch.stack([x * (width / full_width), y * (height / full_height), last], dim=-2)
 
 
-def _draw(like: Tensor, noise: float, generator: torch.Generator | None) -> Tensor | None:
+def _draw(like: Tensor, noise: float) -> Tensor | None:
     """Normal noise of standard deviation `noise` and of the shape of `like`, or None for 0."""
-    if not noise:
-        return None
-    device = like.device if generator is None else generator.device
-    return noise * torch.randn(like.shape, generator=generator, device=device, dtype=like.dtype).to(like.device)
+    return noise * torch.randn(like.shape, device=like.device, dtype=like.dtype) if noise else None
 
 
 def _warp_hint(batch: Batch, *, align_corners: bool) -> Hint | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from baselines.atomic_folder import atomic_folder
-from benchmark.errors import OptionError, TrainingError
+from benchmark.errors import OptionError, TrainingError, first_of
 from benchmark.io.files import atomic_write, sha256_of
 from datasets_prep.fetch import PATIENT, Patience, fetch
 from datasets_prep.progress import Progress, say
@@ -220,7 +220,7 @@ def _checkpoint_in(unpacked: Path, archive: Path) -> Path:
     """The one folder with a checkpoint, wherever the archive has it."""
     folders = [path.parent for path in unpacked.rglob(NEEDED[0]) if all((path.parent / name).is_file() for name in NEEDED)]
     if len(folders) != 1:
-        there = ", ".join(sorted(str(path.relative_to(unpacked)) for path in unpacked.rglob("*.pth"))[:10]) or "no .pth file"
+        there = first_of(sorted(str(path.relative_to(unpacked)) for path in unpacked.rglob("*.pth"))) or "no .pth file"
         raise TrainingError(
             f"{archive} holds {len(folders)} folders with {' and '.join(NEEDED)}; expected one. It has {there}."
         )

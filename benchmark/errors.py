@@ -1,5 +1,15 @@
 """What can be wrong with an input. The command prints these as one paragraph and exits with 1 (OptionError: 2)."""
 
+from collections.abc import Sequence
+
+SHOWN = 10
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first ten names for a message, and how many more there are."""
+    rest = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
 
 class InputError(Exception):
     """The input is at fault. The message names the file, the frame, what came, what was expected, what to do."""

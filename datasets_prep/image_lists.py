@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmark.errors import DatasetError
+from benchmark.errors import DatasetError, first_of
 from benchmark.splits import Frame
 from datasets_prep import kitti_odometry, kitti_raw
 
@@ -20,6 +20,16 @@ def other_camera(camera: str) -> str:
     if camera not in PARTNERS:
         raise DatasetError(f"unknown camera {camera!r} of a stereo pair; known: {', '.join(PARTNERS)}")
     return PARTNERS[camera]
+
+
+def partner(frame: Frame) -> Frame:
+    """The frame of the other camera of the stereo pair, at the same time."""
+    return frame._replace(camera=other_camera(frame.camera))
+
+
+def frame_names(frames: Sequence[Frame]) -> str:
+    """`<drive>/<camera>/<number>` of the first ten frames, for a message, and how many more there are."""
+    return first_of([f"{frame.drive}/{frame.camera}/{frame.number}" for frame in frames])
 
 
 def image_folder(dataset: str, root: Path, drive: str, camera: str) -> Path:

@@ -17,13 +17,12 @@ from benchmark.cores import cpu_count
 from benchmark.errors import DatasetError, OptionError
 from benchmark.io.files import atomic_write, sweep_abandoned
 from benchmark.splits import Frame, Split
-from datasets_prep.image_lists import FOLDERS, list_images, other_camera
+from datasets_prep.image_lists import FOLDERS, frame_names, list_images, other_camera, partner
 from datasets_prep.images import jpeg_ends, read_image
 from datasets_prep.progress import Progress
 from datasets_prep.roots import data_root
 
 QUALITY, SUBSAMPLING = 92, 2  # Pillow's 2 is 4:2:0
-SHOWN = 10
 TAIL_BYTES = 64
 # What training reads beside images, by data set: it goes along into another tree.
 SMALL_FILES = {
@@ -56,15 +55,9 @@ class Converted(NamedTuple):
 
 
 def convert(
-    dataset: str,
-    splits: Sequence[Split],
-    data: Path | None,
-    out: Path,
-    *,
-    context: Sequence[int] = (-1, 1),
-    jobs: int | None = None,
-    quiet: bool = False,
-) -> Converted:
+    dataset: str, splits: Sequence[Split], data: Path | None, out: Path, *, context: Sequence[int] = (-1, 1),
+    jobs: int | None = None, quiet: bool = False,
+) -> Converted:  # fmt: skip
     """Write `<out>/<dataset>/...jpg` for each PNG that the splits train on, and copy the calibration files there.
 
     An interrupted run continues; a JPEG that is whole and not older than its PNG is kept. Images that are JPEGs already are
@@ -84,23 +77,13 @@ def convert(
         DatasetError: a target is missing or damaged, or the output cannot be written.
     """
     started = time.perf_counter()
-    if dataset not in FOLDERS or any(split.dataset != dataset for split in splits):
-        raise OptionError(
-            f"{dataset} and splits of {', '.join(sorted({split.dataset for split in splits})) or 'none'}: expected "
-            f"{' or '.join(FOLDERS)} and splits of it. DDAD's scenes name their image files themselves"
-        )
+    _check(dataset, splits)
     root = data_root(dataset, data)
     target = out if root == out or out.name == dataset else out / dataset
     images = _wanted(dataset, root, splits, context) if splits else _all(dataset, root)
     beside = target.resolve() == root.resolve()
-    todo = {image: target / image.relative_to(root).with_suffix(".jpg") for image in images}
-    todo = {image: jpg for image, jpg in todo.items() if not beside or image != jpg}
     try:
-        if not beside:
-            _copy_small(dataset, root, target, images)
-        for folder in sorted({jpg.parent for jpg in todo.values()}):
-            folder.mkdir(parents=True, exist_ok=True)
-            sweep_abandoned(folder)
+        todo = _prepare(dataset, images, root, target, beside=beside)
         new = {image: jpg for image, jpg in todo.items() if not _is_done(image, jpg)}
         sizes = _convert_all(new, jobs=jobs or cpu_count(), quiet=quiet)
     except OSError as error:
@@ -111,6 +94,26 @@ def convert(
     before, after = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
     seconds = time.perf_counter() - started
     return Converted(target if beside else out, len(new), len(todo) - len(new), before, after, seconds, beside)
+
+
+def _check(dataset: str, splits: Sequence[Split]) -> None:
+    if dataset not in FOLDERS or any(split.dataset != dataset for split in splits):
+        raise OptionError(
+            f"{dataset} and splits of {', '.join(sorted({split.dataset for split in splits})) or 'none'}: expected "
+            f"{' or '.join(FOLDERS)} and splits of it. DDAD's scenes name their image files themselves"
+        )
+
+
+def _prepare(dataset: str, images: Sequence[Path], root: Path, target: Path, *, beside: bool) -> dict[Path, Path]:
+    """The JPEG of each image that is not there itself; its folder is made, without what an interrupted run left in it."""
+    todo = {image: target / image.relative_to(root).with_suffix(".jpg") for image in images}
+    todo = {image: jpg for image, jpg in todo.items() if not beside or image != jpg}
+    if not beside:
+        _copy_small(dataset, root, target, images)
+    for folder in sorted({jpg.parent for jpg in todo.values()}):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep_abandoned(folder)
+    return todo
 
 
 def encode(image: Path) -> bytes:
@@ -130,15 +133,13 @@ def _wanted(dataset: str, root: Path, splits: Sequence[Split], context: Sequence
     files = list_images(dataset, root, pairs)
     missing = [frame for frame in frames if frame not in files]
     if missing:
-        listed = ", ".join(f"{frame.drive}/{frame.camera}/{frame.number}" for frame in missing[:SHOWN])
-        rest = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         names = ", ".join(one.name for one in splits)
         raise DatasetError(
-            f"{root}: {len(missing)} of the {len(frames)} frames of {names} have no image: {listed}{rest}. Fetch them "
-            "first; `depthbench datasets verify` names their archives"
+            f"{root}: {len(missing)} of the {len(frames)} frames of {names} have no image: {frame_names(missing)}. "
+            "Fetch them first; `depthbench datasets verify` names their archives"
         )
     near = (_moved(frame, step) for frame in frames for step in (0, *context))
-    every = dict.fromkeys(one for frame in near for one in (frame, frame._replace(camera=other_camera(frame.camera))))
+    every = dict.fromkeys(one for frame in near for one in (frame, partner(frame)))
     return [files[frame] for frame in every if frame in files]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from baselines.conventions import SSIM_WEIGHT
 from baselines.losses.costs import Costs, automasked, finest_costs, perturbed, photometric_costs, scale_mean
 from baselines.views import Views
 
 
-def average_reprojection(views: Views, *, ssim: float = 0.85, automask: bool = True) -> dict[str, Tensor]:
+def average_reprojection(views: Views, *, ssim: float = SSIM_WEIGHT, automask: bool = True) -> dict[str, Tensor]:
     """Mean over pixels, sources and scales of the photometric error. Godard et al. 2019, table 2.
 
     `ssim`: weight of the structural part, 0 for L1 alone. `automask`: the mean error of the sources as they are competes with
@@ -18,7 +19,7 @@ def average_reprojection(views: Views, *, ssim: float = 0.85, automask: bool = T
     return {"reprojection": scale_mean([_mean(cost)[0].mean() for cost in costs.values()])}
 
 
-def kept(views: Views, *, ssim: float = 0.85, automask: bool = True) -> Tensor:
+def kept(views: Views, *, ssim: float = SSIM_WEIGHT, automask: bool = True) -> Tensor:
     """Mask (b, 1, h, w), at the finest scale, of the pixels that keep the reprojection."""
     return _mean(finest_costs(views, ssim=ssim, automask=automask))[1]
 

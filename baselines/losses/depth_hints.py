@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from baselines.conventions import SSIM_WEIGHT
 from baselines.losses.costs import Costs, finest_costs, perturbed, photometric_costs, scale_mean
 from baselines.losses.photometric import photometric
 from baselines.views import Views
@@ -16,7 +17,7 @@ EPSILON = 1e-7
 REPROJECTION, IDENTITY, HINT = range(3)
 
 
-def depth_hints(views: Views, *, ssim: float = 0.85, automask: bool = True) -> dict[str, Tensor]:
+def depth_hints(views: Views, *, ssim: float = SSIM_WEIGHT, automask: bool = True) -> dict[str, Tensor]:
     """Reprojection where the identity does not win, and log(|depth - hint| + 1) where the hint does; mean over scales.
 
     Each is the mean over its own pixels (Monodepth2 averages over all of them), with a divisor of at least 1e-7. The sources
@@ -34,12 +35,12 @@ def depth_hints(views: Views, *, ssim: float = 0.85, automask: bool = True) -> d
     return {name: scale_mean(values) for name, values in terms.items()}
 
 
-def kept(views: Views, *, ssim: float = 0.85, automask: bool = True) -> Tensor:
+def kept(views: Views, *, ssim: float = SSIM_WEIGHT, automask: bool = True) -> Tensor:
     """Mask (b, 1, h, w), at the finest scale, of the pixels that keep a reprojection."""
     return _winner(views, ssim=ssim, automask=automask) != IDENTITY
 
 
-def hinted(views: Views, *, ssim: float = 0.85, automask: bool = True) -> Tensor:
+def hinted(views: Views, *, ssim: float = SSIM_WEIGHT, automask: bool = True) -> Tensor:
     """Mask (b, 1, h, w), at the finest scale, of the pixels that learn from their hint."""
     return _winner(views, ssim=ssim, automask=automask) == HINT
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from baselines.conventions import SSIM_WEIGHT
 from baselines.losses.costs import Costs, automasked, finest_costs, perturbed, photometric_costs, scale_mean
 from baselines.views import Views
 
 
-def minimum_reprojection(views: Views, *, ssim: float = 0.85, automask: bool = True) -> dict[str, Tensor]:
+def minimum_reprojection(views: Views, *, ssim: float = SSIM_WEIGHT, automask: bool = True) -> dict[str, Tensor]:
     """Mean over pixels and scales of the smallest photometric error. Godard et al. 2019, sections 3.2 and 3.3.
 
     `ssim`: weight of the structural part, 0 for L1 alone. `automask`: sources as they are compete with the warped ones; the
@@ -18,7 +19,7 @@ def minimum_reprojection(views: Views, *, ssim: float = 0.85, automask: bool = T
     return {"reprojection": scale_mean([_smallest(cost)[0].mean() for cost in costs.values()])}
 
 
-def kept(views: Views, *, ssim: float = 0.85, automask: bool = True) -> Tensor:
+def kept(views: Views, *, ssim: float = SSIM_WEIGHT, automask: bool = True) -> Tensor:
     """Mask (b, 1, h, w), at the finest scale, of the pixels that keep a reprojection."""
     return _smallest(finest_costs(views, ssim=ssim, automask=automask))[1]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from baselines.conventions import SSIM_WEIGHT
 from baselines.losses.ssim import Moments, ssim_dissimilarity
 
 
-def photometric(pred: Tensor, target: Tensor, *, ssim: float = 0.85, target_moments: Moments | None = None) -> Tensor:
+def photometric(pred: Tensor, target: Tensor, *, ssim: float = SSIM_WEIGHT, target_moments: Moments | None = None) -> Tensor:
     """ssim * (1 - SSIM) / 2 + (1 - ssim) * |difference|, each the mean over channels. (..., c, h, w) twice -> (..., 1, h, w).
 
     Leading sizes broadcast, so that several predictions (n, b, c, h, w) are held against one target (b, c, h, w). `ssim` of 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from baselines.conventions import SSIM_WEIGHT
 from baselines.losses.costs import photometric_costs, scale_mean
 from baselines.views import Views, resize
 from benchmark.errors import TrainingError
 
 
-def predictive_mask(views: Views, *, ssim: float = 0.85, mask_weight: float = 0.2) -> dict[str, Tensor]:
+def predictive_mask(views: Views, *, ssim: float = SSIM_WEIGHT, mask_weight: float = 0.2) -> dict[str, Tensor]:
     """Minimum over sources of mask times photometric error, and mask_weight times the cross-entropy of the masks with 1.
 
     Means over pixels and scales. The network's mask has one sigmoid channel per source; like the disparity it is brought to the

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-C1 = 0.01**2
-C2 = 0.03**2
+from baselines.conventions import C1, C2
 
 
 class Moments(NamedTuple):

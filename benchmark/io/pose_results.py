@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.errors import ResultError
 from benchmark.evaluate_pose import PoseRow, segment_table
-from benchmark.io.results import csv_text, to_json, validate_record, write_texts
+from benchmark.io.results import checked, csv_text, to_json, write_texts
 from benchmark.pose_protocol import PoseProtocol
 from benchmark.pose_records import n_snippets, why_not
 
@@ -23,9 +23,7 @@ def pose_records_json(records: Sequence[dict[str, Any]]) -> str:
     Raises:
         ResultError: a record does not follow the schema.
     """
-    for record in records:
-        validate_record(record, str(record.get("method")), schema_file=POSE_SCHEMA)
-    return to_json(list(records))
+    return to_json([checked(record, str(record.get("method")), schema_file=POSE_SCHEMA) for record in records])
 
 
 def check_overwriting(folder: Path, records: Sequence[dict[str, Any]]) -> None:
@@ -70,11 +68,11 @@ def write_pose_result(folder: Path, record: dict[str, Any], rows: Sequence[PoseR
         ResultError: the record does not follow the schema, or the folder cannot be written.
     """
     stem = _stem(record)
-    validate_record(record, stem, schema_file=POSE_SCHEMA)
+    content = checked(record, stem, schema_file=POSE_SCHEMA)
     texts = {".csv": sequences_csv(rows, protocol)}
     if protocol.segments is not None:
         texts[".segments.csv"] = segments_csv(rows)
-    texts[".json"] = to_json(record)  # last: where it stands, its tables do
+    texts[".json"] = to_json(content)  # last: where it stands, its tables do
     return write_texts(folder, stem, texts)
 
 

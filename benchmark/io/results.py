@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmark.parts import PartTable
 
 SCHEMA = Path(__file__).parent.parent / "result_record.schema.json"
+UNCHECKED = "not held to the schema of records: jsonschema is not installed where this was scored"
 METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
@@ -42,13 +43,9 @@ def default_name(path: Path) -> str:
 def validate_record(record: dict[str, Any], source: str, *, schema_file: Path = SCHEMA) -> None:
     """Hold a record to a shipped JSON Schema, that of depth unless another is named.
 
-    A bare checkout on a machine without jsonschema, such as a GPU node without a network, writes its own records unchecked.
-
     Raises:
         ResultError: naming the first key that does not fit.
     """
-    if importlib.util.find_spec("jsonschema") is None:
-        return
     import jsonschema
 
     schema = json.loads(schema_file.read_text("utf-8"))
@@ -57,6 +54,20 @@ def validate_record(record: dict[str, Any], source: str, *, schema_file: Path = 
         first = min(errors, key=lambda e: list(map(str, e.absolute_path)))
         place = "/".join(map(str, first.absolute_path)) or "the record"
         raise ResultError(f"{source}: {place}: {first.message}")
+
+
+def checked(record: dict[str, Any], source: str, *, schema_file: Path = SCHEMA) -> dict[str, Any]:
+    """The record as it is written: held to its schema, or with a warning that it was not.
+
+    A bare checkout on a machine without jsonschema, such as a GPU node without a network, can score all the same.
+
+    Raises:
+        ResultError: naming the first key that does not fit.
+    """
+    if importlib.util.find_spec("jsonschema") is None:
+        return record | {"warnings": [*record["warnings"], UNCHECKED]}
+    validate_record(record, source, schema_file=schema_file)
+    return record
 
 
 def to_json(content: Any) -> str:
@@ -70,9 +81,7 @@ def records_json(records: list[dict[str, Any]]) -> str:
     Raises:
         ResultError: a record does not follow the schema.
     """
-    for record in records:
-        validate_record(record, str(record.get("method")))
-    return to_json(records)
+    return to_json([checked(record, str(record.get("method"))) for record in records])
 
 
 def write_result(folder: Path, record: dict[str, Any], table: ImageTable) -> list[Path]:
@@ -86,12 +95,12 @@ def write_result(folder: Path, record: dict[str, Any], table: ImageTable) -> lis
     bad = [name for name, mean in means.items() if mean is not None and not math.isfinite(mean)]
     if bad:
         raise ResultError(f"{stem}: {', '.join(bad)} is not a finite number; the record is not written")
-    validate_record(record, stem)
+    content = checked(record, stem)
     # The record last: where it stands, its table does.
     texts = {
         ".csv": table_csv(table),
         **({".parts.csv": parts_csv(table.parts)} if table.parts else {}),
-        ".json": to_json(record),
+        ".json": to_json(content),
     }
     return write_texts(folder, stem, texts)
 

@@ -213,11 +213,11 @@ def test_missing_second_views_are_counted_and_the_first_ten_named(data, tmp_path
     for number in numbers[1:]:
         (raw / DATE / DRIVE / "image_03" / "data" / f"{number:010d}.png").unlink()
     write_list(data / "left.txt", numbers)
-    with pytest.raises(DatasetError, match="12 of the 13 frames of left have no second view") as caught:
+    with pytest.raises(DatasetError, match="12 of the 13 frames of left have no image of the other camera: ") as caught:
         make(data, tmp_path / "hints")
     message = str(caught.value)
-    assert [number for number in numbers if f"image_03/data/{number:010d}.png" in message] == numbers[1:11]
-    assert "and 2 more files" in message
+    assert [number for number in numbers if f"image_03/{number}" in message] == numbers[1:11]
+    assert "and 2 more. " in message
     assert not (tmp_path / "hints").exists()
 
 

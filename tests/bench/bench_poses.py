@@ -70,10 +70,8 @@ def pose_engine(folder: Path) -> dict[str, object]:
     except ImportError:
         return skipped("pose_engine", "evo is not installed (extra `oracle`)")
     source = make(folder / "pose_engine")
-    pairs = [
-        (read_trajectory(path), read_trajectory(folder / "pose_engine/pred" / path.name))
-        for path in sorted((folder / "pose_engine/gt").iterdir())
-    ]
+    files = sorted((folder / "pose_engine/gt").iterdir())
+    pairs = [(read_trajectory(path), read_trajectory(folder / "pose_engine/pred" / path.name)) for path in files]
     relations = {
         "position": lambda: metrics.APE(metrics.PoseRelation.translation_part),
         "step_t": lambda: metrics.RPE(metrics.PoseRelation.translation_part),

@@ -1,8 +1,9 @@
 """The rows about training: our step of Monodepth2's M recipe against the reference's, and both with what feeds them.
 
-On a CUDA GPU at 640x192, batch 12, ours in bf16, compiled, channels last, images in the GPU's memory, against fp32 with TF32 at
-PyTorch's default (the row) and off (in the note). Else on the CPU at a small size, both in fp32, as a ratio.
-Alone: `python tests/bench/bench_training.py [STEPS]` prints both rows; `... ours|reference` is a process to measure memory of.
+On a CUDA GPU at 640x192, batch 12, ours in bf16, compiled, channels last, against fp32 with TF32 at PyTorch's default (the row)
+and off (in the note); images come from the mapped file, as `retrain` has it unless told otherwise, or lie in the GPU's memory
+(`--resident`). Else on the CPU at a small size, both in fp32, as a ratio.
+Alone: `python tests/bench/bench_training.py` prints all rows; `... ours|reference` is a process to measure memory of.
 """
 
 import dataclasses
@@ -62,7 +63,7 @@ class Bench:
         )  # fmt: skip
         listed = write_frames(folder, scale.frames)
         self.samples = find_samples(resolve_split(str(listed)), folder)
-        self.cache = open_cache(folder / "cache", [self.samples], size=scale.size, quiet=True)
+        self.cache = open_cache(folder / "cache", self.samples, size=scale.size, quiet=True)
         self.augmentation = Augmentation(self.recipe.data.flip, self.recipe.data.jitter)
 
     def batches(self, *, resident: bool = False):
@@ -83,7 +84,8 @@ class Bench:
             yield {key: x.to(self.device) for key, x in inputs.items()}
 
     def ours(self, batches: Iterator, hardware) -> Step:
-        """The body of baselines/train.py's loop."""
+        """The steps of baselines/train.py's loop, with the optimiser of `retrain`. Without the schedule, the log, the
+        checkpoints and the looks at the losses, for which the loop waits every 20 steps: a repetition on a GPU has as many."""
         import torch
 
         from baselines.hardware import open_fabric
@@ -97,7 +99,7 @@ class Bench:
             model.to(memory_format=torch.channels_last)
         model.to(fabric.device).train()
         parameters = [x for part in model.parts().values() for x in part.parameters()]
-        network, optimiser = fabric.setup(model, torch.optim.Adam(parameters, lr=self.recipe.optimiser.lr))
+        network, optimiser = fabric.setup(model, torch.optim.Adam(parameters, lr=self.recipe.optimiser.lr, fused=True))
         objective = objective_of
         if hardware.compile:
             network, objective = torch.compile(network), torch.compile(objective_of)
@@ -238,14 +240,25 @@ def training_step(folder: Path) -> dict[str, object]:
 
 
 def training_loader(folder: Path) -> dict[str, object]:
-    """The same with what feeds them: our cache and batched augmentation, a DataLoader with Pillow."""
+    """The same with what feeds them: our mapped file and batched augmentation, a DataLoader with Pillow."""
+    return _fed("training_loader", folder, resident=False)
+
+
+def training_resident(folder: Path) -> dict[str, object]:
+    """The same with our images in the memory of the GPU."""
+    if _scale()[1] == "cpu":
+        return skipped("training_resident", "no GPU; on a CPU it is training_loader")
+    return _fed("training_resident", folder, resident=True)
+
+
+def _fed(name: str, folder: Path, *, resident: bool) -> dict[str, object]:
     from benchmark.cores import cpu_count
 
     scale, device = _scale()
     bench, workers = Bench(folder, scale, device=device), min(12, cpu_count())
-    batches = bench.batches(resident=device == "cuda")
-    ours = bench.ours(batches, _hardware(device, resident=device == "cuda"))
-    row = _compare("training_loader", ours, bench.reference(bench.items(workers)), scale)
+    batches = bench.batches(resident=resident)
+    ours = bench.ours(batches, _hardware(device, resident=resident))
+    row = _compare(name, ours, bench.reference(bench.items(workers)), scale)
     batches.close()
     return _told(row, scale, device, besides=f"; reference's loader with {workers} workers")
 
@@ -259,11 +272,11 @@ def rows(folder: Path, function: Callable[[Path], dict[str, object]]) -> dict[st
     return function(folder / "training")
 
 
-ROWS = {one.__name__: partial(rows, function=one) for one in (training_step, training_loader)}
+ROWS = {one.__name__: partial(rows, function=one) for one in (training_step, training_loader, training_resident)}
 
 
 def main() -> None:
-    """Both rows, or one side for a process whose memory is measured."""
+    """All rows, or one side for a process whose memory is measured."""
     with tempfile.TemporaryDirectory(prefix="depthbench-bench-") as name:
         folder = Path(name)
         if sys.argv[1:] and sys.argv[1] in {"ours", "reference"}:
