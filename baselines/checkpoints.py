@@ -19,7 +19,7 @@ from baselines.networks.depth_decoder import WIDTHS
 from baselines.state_files import fit_state, listed, read_state, shape_of
 from benchmark.errors import TrainingError
 
-# The order of the parameters in adam.pth, too.
+# The published ones, in the order of the parameters in adam.pth.
 PARTS = ("encoder", "depth", "pose_encoder", "pose", "predictive_mask")
 ADAM = "adam.pth"
 SETTINGS = ("height", "width", "use_stereo")  # of the training images; they lie in encoder.pth beside the tensors
@@ -37,34 +37,42 @@ class Loaded(NamedTuple):
 
 
 def parts_of(*networks: nn.Module | None) -> dict[str, nn.Module]:
-    """The children of networks that are files of a checkpoint, by name, in the published order."""
-    children = {name: child for network in networks if network for name, child in network.named_children()}
-    return {name: children[name] for name in PARTS if name in children}
+    """The children of networks, each a file of a checkpoint, by name: the published ones first and in the published order.
+
+    Raises:
+        ValueError: two have one name, or a network has parameters outside its children, which no file would hold.
+    """
+    there = [network for network in networks if network is not None]
+    pairs = [pair for network in there for pair in network.named_children()]
+    children = dict(pairs)
+    outside = [name for network in there for name, _ in network.named_parameters(recurse=False)]
+    if outside or len(children) < len(pairs):
+        names = outside or [name for name, _ in pairs]
+        raise ValueError(f"networks need children with names of their own, and no parameters beside them: {names}")
+    return {name: children[name] for name in (*PARTS, *children) if name in children}
 
 
 def save_parts(
-    folder: Path, parts: Parts, *, height: int, width: int, use_stereo: bool, optimizer: torch.optim.Optimizer | None = None
+    folder: Path, parts: Parts, *, height: int, width: int, use_stereo: bool, optimizer: torch.optim.Optimizer | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Write a checkpoint of networks trained on images of height x width; the folder appears whole.
+
+    `beside`: what more to write, by file name.
 
     Raises:
         TrainingError: a folder of that name holds other files, or nothing can be written.
     """
-    with atomic_folder(folder) as temporary:
-        write_parts(temporary, parts, height=height, width=width, use_stereo=use_stereo, optimizer=optimizer)
-
-
-def write_parts(
-    folder: Path, parts: Parts, *, height: int, width: int, use_stereo: bool, optimizer: torch.optim.Optimizer | None = None
-) -> None:  # fmt: skip
-    """The files of a checkpoint, into a folder that exists."""
     settings = dict(zip(SETTINGS, (height, width, use_stereo), strict=True))
-    for name, part in parts.items():
-        # On the CPU and in the usual order of memory: the file does not depend on the machine.
-        state: dict[str, Any] = {key: x.detach().cpu().contiguous() for key, x in part.state_dict().items()}
-        torch.save(state | (settings if name == "encoder" else {}), folder / f"{name}.pth")
-    if optimizer:
-        torch.save(adam_state(optimizer, parts), folder / ADAM)
+    with atomic_folder(folder) as temporary:
+        for name, part in parts.items():
+            # On the CPU and in the usual order of memory: the file does not depend on the machine.
+            state: dict[str, Any] = {key: x.detach().cpu().contiguous() for key, x in part.state_dict().items()}
+            torch.save(state | (settings if name == "encoder" else {}), temporary / f"{name}.pth")
+        if optimizer:
+            torch.save(adam_state(optimizer, parts), temporary / ADAM)
+        for file, content in (beside or {}).items():
+            torch.save(content, temporary / file)
 
 
 def load_parts(folder: Path, parts: Parts) -> Loaded:
@@ -102,7 +110,7 @@ def depth_options(folder: Path) -> dict[str, Any]:
     """The arguments of `Monodepth2Depth` for which a checkpoint without a recipe loads: layers, width, scales.
 
     Raises:
-        TrainingError: a file is missing or damaged, or not of such a network.
+        TrainingError: a file is missing or damaged, or not of a Monodepth2 network.
     """
     _check_folder(folder, ("encoder", "depth"))
     encoder, depth = (_tensors(folder / f"{name}.pth") for name in ("encoder", "depth"))

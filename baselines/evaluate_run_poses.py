@@ -43,10 +43,7 @@ def evaluate_run_poses(
         )
     folder = run.evaluation / "poses"
     for sequence in sequences:
-        predict_network_poses(
-            checkpoint or run.last, SPLITS[sequence], data, folder / f"{sequence}.npy", resampler=recipe.data.resampler,
-            quiet=quiet,
-        )  # fmt: skip
+        predict_network_poses(checkpoint or run.last, SPLITS[sequence], data, folder / f"{sequence}.npy", quiet=quiet)
     truth = gt or data_root("kitti_odometry", data) / "poses"
     scored = score_poses(PoseRequest(folder, truth, protocol.name, direction=FORWARD, method=recipe.name))
     scored.write(run.evaluation, scored.records())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ from benchmark.errors import TrainingError
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+# PyTorch's allocators for the CPU, cuDNN and cuBLAS; not "tensors must be allocated on the same device".
+FULL = re.compile(r"out of memory|not enough memory|can't allocate|ALLOC_FAILED", re.IGNORECASE)
 GOOD = "Checkpoints that were written before are good, and --resume continues from the last of them"
 
 
@@ -99,7 +102,7 @@ def out_of_memory(recipe: Recipe) -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         full = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not full and "alloc" not in text.lower():  # neither PyTorch's allocator for the CPU nor cuDNN's
+        if not full and not FULL.search(str(error)):
             raise
         height, width = recipe.data.size
         raise TrainingError(

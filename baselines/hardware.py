@@ -44,11 +44,29 @@ def open_fabric(hardware: Hardware) -> Fabric:
         raise OptionError(
             f"--device cuda: {built}; pass --device cpu, or install a CUDA build of torch on a machine with a GPU"
         )
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    nodes = int(os.environ.get("WORLD_SIZE", "1")) // local
+    local, nodes = _ranks()
     fabric = Fabric(
         accelerator="cuda" if there and hardware.device != "cpu" else "cpu", devices=local, num_nodes=nodes,
         strategy=DDPStrategy(timeout=PATIENCE) if local * nodes > 1 else "auto", precision=PRECISIONS[hardware.precision],  # type: ignore[arg-type]
     )  # fmt: skip
     fabric.launch()
     return fabric
+
+
+def _ranks() -> tuple[int, int]:
+    """Processes of this machine and machines, as torchrun says them: 1 and 1 without it.
+
+    Raises:
+        OptionError: the environment speaks of several processes, but not as torchrun does.
+    """
+    ranks, local = (os.environ.get(name, "1") for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if ranks == "1":
+        return 1, 1
+    known = "LOCAL_WORLD_SIZE" in os.environ and ranks.isdecimal() and local.isdecimal()
+    if not known or not int(local) or int(ranks) % int(local):
+        raise OptionError(
+            f"WORLD_SIZE is {ranks} and LOCAL_WORLD_SIZE {os.environ.get('LOCAL_WORLD_SIZE', 'not set')}; expected what "
+            "torchrun sets, as many processes on every machine: start several with `torchrun --nproc-per-node 4 -m "
+            "benchmark.cli retrain ...`, or unset WORLD_SIZE"
+        )
+    return int(local), int(ranks) // int(local)

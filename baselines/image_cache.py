@@ -7,14 +7,13 @@ resampler or decoder make another file, so nothing stale is ever read.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -24,7 +23,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from baselines.hints import read_hint, require_hints
+from baselines.file_lock import alone
+from baselines.hints import describe_hints, read_hint, require_hints
 from baselines.samples import Samples
 from benchmark.cores import cpu_count
 from benchmark.errors import OptionError, TrainingError
@@ -46,13 +46,15 @@ RESAMPLERS = {"lanczos": "LANCZOS", "bicubic": "BICUBIC", "bilinear": "BILINEAR"
 @dataclass(frozen=True)
 class ImageCache:
     """`images` (n, h, w, 3) uint8 RGB in a file mapped into memory, `rows` the row of each frame; `hints` (m, h, w) float32
-    depth, 0 where there is none, and their rows, or None. `key` names the pixels; `image_format` is png, jpg or mixed."""
+    depth, 0 where there is none, and their rows, or None. `key` names the file, and changes with what the pixels are made of;
+    `content` stands for the pixels and hints themselves; `image_format` is png, jpg or mixed."""
 
     images: Pixels
     rows: Mapping[Frame, int]
     hints: Pixels | None
     hint_rows: Mapping[Frame, int]
     key: str
+    content: str
     image_format: str
 
     @property
@@ -88,7 +90,7 @@ class _Table:
     @cached_property
     def key(self) -> str:
         """Sixteen digits that stand for the identity."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+        return _sha256(self.identity)[:16]
 
     @property
     def nbytes(self) -> int:
@@ -98,7 +100,7 @@ class _Table:
 
 def open_cache(
     folder: Path,
-    samples: Sequence[Samples],
+    samples: Samples,
     *,
     size: Size,
     resampler: str = "lanczos",
@@ -106,11 +108,11 @@ def open_cache(
     jobs: int | None = None,
     quiet: bool = False,
 ) -> ImageCache:
-    """The cache of all images of some samples, made first where it is not there, or is not whole.
+    """The cache of all images of samples, made first where it is not there, or is not whole.
 
     Args:
         folder: where caches lie; several processes may open, and make, the same one at the same time.
-        samples: of training and of validation; an image that both have is kept once.
+        samples: whose images, neighbours included, and hints.
         size: (h, w) to which the images are resized.
         resampler: one of RESAMPLERS.
         hints: the folder of `depthbench hints`; each target must have one.
@@ -133,30 +135,32 @@ def open_cache(
         table, hinted = _hint_table(samples, size, hints)
         tables.append(table)
     opened = [_open(folder, table, jobs=jobs or cpu_count(), quiet=quiet) for table in tables]
-    formats = {one.image_format for one in samples}
+    if hints is not None:
+        about_hints = describe_hints(hints, opened[1][0])
+        if not quiet:
+            say(about_hints)
+    contents = [[table.what, table.shape, list(table.sources), sums] for table, (_, sums) in zip(tables, opened, strict=True)]
     return ImageCache(
-        images=opened[0], rows=frames, hints=opened[1] if hints is not None else None, hint_rows=hinted,
-        key=images.key, image_format=formats.pop() if len(formats) == 1 else "mixed",
+        images=opened[0][0], rows=frames, hints=opened[1][0] if hints is not None else None, hint_rows=hinted,
+        key=images.key, content=_sha256([resampler, contents]), image_format=samples.image_format,
     )  # fmt: skip
 
 
-def _image_table(samples: Sequence[Samples], size: Size, resampler: str) -> tuple[_Table, dict[Frame, int]]:
+def _image_table(samples: Samples, size: Size, resampler: str) -> tuple[_Table, dict[Frame, int]]:
     import cv2
     import PIL
 
-    files = {frame: (one.split.dataset, path) for one in samples for frame, path in one.files.items()}
-    ordered = sorted(files)
-    sources = {frame_id(frame, files[frame][0]): files[frame][1] for frame in ordered}
+    ordered = sorted(samples.files)
+    sources = {frame_id(frame, samples.split.dataset): samples.files[frame] for frame in ordered}
     recipe = {"resampler": resampler, "decoder": f"opencv {cv2.__version__}", "resizer": f"pillow {PIL.__version__}"}
     load = partial(load_image, size=size, resampler=resampler)
     table = _Table("images", (*size, 3), "uint8", sources, load, recipe)
     return table, {frame: row for row, frame in enumerate(ordered)}
 
 
-def _hint_table(samples: Sequence[Samples], size: Size, hints: Path) -> tuple[_Table, dict[Frame, int]]:
-    targets = {frame: one.split for one in samples for frame in one.targets}
-    paths = require_hints(hints, samples)
-    sources = {frame_id(frame, targets[frame].dataset): path for frame, path in paths.items()}
+def _hint_table(samples: Samples, size: Size, hints: Path) -> tuple[_Table, dict[Frame, int]]:
+    paths = require_hints(hints, [samples])
+    sources = {frame_id(frame, samples.split.dataset): path for frame, path in paths.items()}
     table = _Table("hints", size, "float32", sources, partial(load_hint, size=size), {"resampler": "cv2 INTER_NEAREST"})
     return table, {frame: row for row, frame in enumerate(paths)}
 
@@ -176,43 +180,28 @@ def load_hint(path: Path, *, size: Size) -> npt.NDArray[np.float32]:
     return np.asarray(cv2.resize(read_hint(path), size[::-1], interpolation=cv2.INTER_NEAREST), np.float32)
 
 
-def _open(folder: Path, table: _Table, *, jobs: int, quiet: bool) -> Pixels:
-    """The rows of a table, mapped into memory."""
+def _sha256(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _open(folder: Path, table: _Table, *, jobs: int, quiet: bool) -> tuple[Pixels, list[int]]:
+    """The rows of a table, mapped into memory, and their checksums."""
     path = folder / f"{table.what}_{table.shape[0]}x{table.shape[1]}_{table.key}.npy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(path, quiet=quiet):
+        with alone(path, quiet=quiet):
             problem = _problem(path, table, jobs=jobs, quiet=quiet)
             if problem:
                 if path.exists():
                     say(f"note: {path}: {problem}; it is made again")
                 _make(path, table, jobs=jobs, quiet=quiet)
-        return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
+            checksums = json.loads(path.with_suffix(".json").read_bytes())["crc32"]
+        return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False)), checksums
     except OSError as error:
         raise TrainingError(
             f"{error.filename or path}: the cache of {len(table.sources)} {table.what}, {megabytes(table.nbytes)}, cannot be "
             f"read or written ({error.strerror or error}). Free some space, or choose another folder for the cache"
         ) from error
-
-
-@contextlib.contextmanager
-def _alone(path: Path, *, quiet: bool) -> Iterator[None]:
-    """Wait until no other process makes this file. Where locks do not work, two may make one, each of them whole."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with path.with_suffix(".lock").open("wb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not quiet:
-                say(f"{path}: another process makes or checks it; waiting")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks
-            pass
-        yield
 
 
 def _make(path: Path, table: _Table, *, jobs: int, quiet: bool) -> None:

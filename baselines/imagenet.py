@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from baselines.file_lock import alone
 from baselines.networks.resnet import ResnetEncoder
 from baselines.state_files import fit_state, read_state
 from benchmark.errors import InputError, OptionError, TrainingError
@@ -87,8 +88,11 @@ def _path_of(layers: int, source: Path | str | None, *, base_url: str, patience:
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with Progress(path.name) as report:
-            fetch(url, path, report=report, say=say, patience=patience, advice=ADVICE)
+        # The ranks of a training ask at the same time, and two that append to one partial file would spoil it.
+        with alone(path, quiet=False):
+            if not path.is_file():
+                with Progress(path.name) as report:
+                    fetch(url, path, report=report, say=say, patience=patience, advice=ADVICE)
     except (InputError, OSError) as error:
         raise TrainingError(
             f"The ImageNet weights of ResNet-{layers} are not in {path} and could not be downloaded: {error} Put the file "

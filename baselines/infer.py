@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+
+from baselines.networks.interface import DepthNetwork
 
 Images = npt.NDArray[np.uint8]
 
 
 @torch.inference_mode()
 def disparities(
-    depth: nn.Module, images: Images, *, device: torch.device | str = "cpu", mirrored: bool = False
+    depth: DepthNetwork, images: Images, *, device: torch.device | str = "cpu", mirrored: bool = False
 ) -> npt.NDArray[np.float32]:
     """Scaled disparities (n, h, w), inverse depth in the network's units, of RGB images (n, h, w, 3).
 
@@ -27,8 +28,8 @@ def disparities(
         depth.train(training)
 
 
-def _disparity(depth: nn.Module, image: Images, device: torch.device | str, *, mirrored: bool) -> npt.NDArray[np.float32]:
+def _disparity(depth: DepthNetwork, image: Images, device: torch.device | str, *, mirrored: bool) -> npt.NDArray[np.float32]:
     x = torch.tensor(image, device=device).permute(2, 0, 1)[None].float() / 255
     sigmoid = depth(x.flip(3) if mirrored else x).sigmoids[0]
-    found = depth.inverse_depth(sigmoid)[0, 0]  # type: ignore[operator]
+    found = depth.inverse_depth(sigmoid)[0, 0]
     return np.asarray((found.flip(1) if mirrored else found).float().cpu().numpy())

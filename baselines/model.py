@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from baselines.batch import Source
 from baselines.checkpoints import parts_of
 from baselines.losses import LOSSES
-from baselines.networks import DEPTH_NETWORKS, POSE_NETWORKS, DepthNetwork, PoseNetwork
-from baselines.networks.depth_decoder import check_size
+from baselines.networks import DEPTH_NETWORKS, POSE_NETWORKS
+from baselines.networks.interface import DepthNetwork, PoseNetwork
 from baselines.networks.monodepth2_pose import scale_translation
 from baselines.recipe import Recipe
 from baselines.views import Poses
@@ -37,10 +37,6 @@ class Model(nn.Module):
     def __init__(self, depth: DepthNetwork, pose: PoseNetwork | None) -> None:
         super().__init__()
         self.depth_network, self.pose_network = depth, pose
-        for name, parameter in self.named_parameters():
-            # The classifiers are in the checkpoints and in the optimiser, and never get a gradient.
-            if ".fc." in name:
-                parameter.requires_grad_(False)
 
     def forward(self, inputs: dict[Source, Tensor]) -> Outputs:
         """What the networks say about images (b, 3, h, w) by source."""
@@ -50,7 +46,7 @@ class Model(nn.Module):
         shared = None
         if self.pose_network.needs_features:
             shared = {0: features} | {
-                source: self.depth_network.encoder(inputs[source]) for source in inputs if source not in {0, "s"}
+                source: self.depth_network.features(inputs[source]) for source in inputs if source not in {0, "s"}
             }
         return Outputs(sigmoids, masks, self.pose_network(inputs, shared))
 
@@ -65,7 +61,7 @@ class Model(nn.Module):
         return lambda inverse: {source: scale_translation(T, inverse) for source, T in outputs.poses.items()}
 
     def parts(self) -> dict[str, nn.Module]:
-        """The networks by the names of their published files, in the order of the published optimiser."""
+        """The networks by the names of their files, the published ones first and in the order of the published optimiser."""
         return parts_of(self.depth_network, self.pose_network)
 
 
@@ -84,9 +80,10 @@ def build_model(recipe: Recipe) -> Model:
         _loss(name, options, problems)
     if problems or depth is None:
         raise TrainingError(f"recipe {recipe.name}: {'; '.join(problems)}")
+    model = Model(depth(), pose() if pose else None)
     height, width = recipe.data.size
-    check_size(height, width)
-    return Model(depth(), pose() if pose else None)
+    model.depth_network.check_size(height, width)
+    return model
 
 
 def _network(

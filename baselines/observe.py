@@ -13,8 +13,9 @@ from baselines.panels import panels
 from baselines.recipe import Recipe, difference, load_recipe
 from baselines.run_folder import Log, RunFolder, describe, read_about
 from baselines.train import Moment, Spectator, Terms, learning_rate
-from baselines.validation import Validation, validate
+from baselines.validation import UNSCORED, Validation, validate
 from baselines.views import Views
+from benchmark.io.files import atomic_write
 from benchmark.provenance import environment, now
 from datasets_prep.progress import Progress, say
 
@@ -52,7 +53,8 @@ def announce(
         known = read_about(run)
         describe(run, {**known, "stretches": [*known.get("stretches", ()), stretch]})
         return
-    run.recipe.write_text(text, encoding="utf-8")
+    with atomic_write(run.recipe) as file:
+        file.write(text.encode())
     describe(run, {
         **{key: value for key, value in about.items() if key not in {"hardware", "device", "ranks", "precision"}},
         "recipe": recipe.name, "differs_from": recipe.scales_down,
@@ -103,8 +105,9 @@ class Observer(Spectator):
         scores = validate(self._validation, self._model.depth_network)
         self._write(at, {f"val/{name}": value for name, value in scores.items()})
         if not self._quiet:
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in scores.items() if name.endswith("abs_rel"))
-            say(f"step {at.steps}: {settings.split} {shown}")
+            shown = [f"{name} {value:.3f}" for name, value in scores.items() if name.endswith("abs_rel")]
+            shown += [f"{name} {value:.0f} frames" for name, value in scores.items() if name.endswith(UNSCORED)]
+            say(f"step {at.steps}: {settings.split} {', '.join(shown)}")
 
     def save(self, at: Moment, recent: Sequence[Terms]) -> None:
         """Write a checkpoint."""
@@ -112,7 +115,7 @@ class Observer(Spectator):
 
     def close(self) -> None:
         """End the progress line and the events."""
-        self._progress.__exit__(None, None, None)
+        self._progress.close()
         self._writer.close()
 
     def _write(self, at: Moment, values: dict[str, float]) -> None:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from baselines.checkpoints import depth_options, load_parts
+from baselines.checkpoints import depth_options, load_parts, parts_of
 from baselines.image_cache import load_image
 from baselines.infer import disparities
-from baselines.networks.depth_decoder import check_size
+from baselines.networks import DEPTH_NETWORKS
+from baselines.networks.interface import DepthNetwork
 from baselines.networks.monodepth2_depth import Monodepth2Depth
 from baselines.prediction_file import Size, check_out, manifest_path, write_predictions
+from baselines.reference.last_weights import MODEL, last_weights
 from baselines.samples import find_images, find_split
 from baselines.state_files import read_state
-from baselines.training_state import STATE
+from baselines.training_state import STATE, network_of, recipe_of
 from benchmark.errors import OptionError, TrainingError
 from benchmark.io.files import atomic_write
 from datasets_prep.progress import Progress
@@ -32,7 +33,7 @@ class Network(NamedTuple):
     """A depth network on its device, the (height, width) of the images it gets and how they are resized; `training`: the
     split that it was trained on, where that is known."""
 
-    depth: Monodepth2Depth
+    depth: DepthNetwork
     size: Size
     resampler: str
     name: str
@@ -60,7 +61,8 @@ def open_network(folder: Path, *, size: Size | None = None, device: str = "auto"
     """The depth network of a checkpoint folder, ours or a published one.
 
     Args:
-        folder: with encoder.pth and depth.pth; or that of a run, whose last checkpoint is taken.
+        folder: of a checkpoint: with training.pth its recipe says which network it is, else its shapes say which of
+            Monodepth2's; or that of a run, whose last checkpoint is taken.
         size: of the images it gets; None is that of its training.
         device: auto takes a GPU where there is one.
 
@@ -72,29 +74,28 @@ def open_network(folder: Path, *, size: Size | None = None, device: str = "auto"
     if device == "cuda" and not torch.cuda.is_available():
         raise OptionError("--device cuda: PyTorch finds no GPU; pass --device cpu")
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    about: dict[str, Any] = read_state(folder / STATE) if (folder / STATE).is_file() else {}
-    recipe = json.loads(about.get("recipe", "{}"))  # a published checkpoint has none: the field's depths and resampler
-    depths = {key: recipe["depth"][key] for key in ("min_depth", "max_depth") if key in recipe.get("depth", {})}
-    depth = Monodepth2Depth(**depth_options(folder), **depths)
-    loaded = load_parts(folder, {"encoder": depth.encoder, "depth": depth.depth})
-    trained = (loaded.height, loaded.width)
+    data = recipe_of(folder).get("data", {})
+    depth = network_of(folder, "depth", DEPTH_NETWORKS) or Monodepth2Depth(**depth_options(folder))
+    loaded = load_parts(folder, parts_of(depth))
     if size is None:
-        if None in trained:
+        height, width = data.get("size", (loaded.height, loaded.width))
+        if height is None or width is None:
             raise TrainingError(f"{folder / 'encoder.pth'}: does not say the size of its training images; pass --size HxW")
-        size = int(trained[0] or 0), int(trained[1] or 0)
-    check_size(*size, error=OptionError)
-    name = folder.parent.parent.name if folder.parent.name == "models" else folder.name
+        size = int(height), int(width)
+    depth.check_size(*size, error=OptionError)
+    run = folder.parent.parent
+    name = (run.parent if run.name == MODEL else run).name if folder.parent.name == "models" else folder.name
     notes = tuple(note for note in loaded.notes if not note.startswith("not needed"))
-    resampler = recipe.get("data", {}).get("resampler", "lanczos")
+    split = read_state(folder / STATE).get("split") if data else None
     # In the order of memory in which networks train by default: the last digits depend on it.
     depth.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Network(depth.eval(), size, resampler, name, about.get("split"), chosen, notes)
+    return Network(depth.eval(), size, data.get("resampler", "lanczos"), name, split, chosen, notes)
 
 
 def checkpoint_folder(folder: Path) -> Path:
-    """The folder itself, or the last checkpoint in the folder of a run."""
+    """The folder itself, or the last checkpoint in the folder of a run, ours or one of the authors' code."""
     last = folder / "models" / "last"
-    return last if last.is_dir() else folder
+    return last if last.is_dir() else last_weights(folder) or folder
 
 
 def predict_split(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +16,10 @@ import torch
 from torch import Tensor
 
 from baselines.batch import Source
-from baselines.checkpoints import load_parts, parts_of
+from baselines.checkpoints import depth_options, load_parts, parts_of
 from baselines.image_cache import load_image
-from baselines.networks import POSE_NETWORKS, PoseNetwork
+from baselines.networks import POSE_NETWORKS
+from baselines.networks.interface import PoseNetwork
 from baselines.networks.monodepth2_pose import PoseCNNPose, SeparatePose, SharedPose, scale_translation
 from baselines.networks.pose_cnn import WIDTHS as POSE_CNN_WIDTHS
 from baselines.networks.pose_decoder import WIDTH as POSE_WIDTH
@@ -27,6 +27,7 @@ from baselines.predict_network import Network, Summary, checkpoint_folder, open_
 from baselines.prediction_file import Size
 from baselines.samples import find_images, find_split
 from baselines.state_files import listed, read_state
+from baselines.training_state import network_of, recipe_of
 from benchmark.cores import cpu_count
 from benchmark.errors import DatasetError, OptionError, TrainingError
 from benchmark.io.files import atomic_write
@@ -59,12 +60,11 @@ class PosePredictor(NamedTuple):
         pair: dict[Source, Tensor] = {0: x[:-1], 1: x[1:]}
         features: dict[Source, list[Tensor]] | None = None
         if self.pose.needs_features:
-            every: list[Tensor] = depth.encoder(x)
+            every = depth.features(x)
             features = {0: [one[:-1] for one in every], 1: [one[1:] for one in every]}
         T = self.pose(pair, features)[1]
         if self.pose.scales_with_depth:
-            sigmoids = depth(x[:-1]).sigmoids
-            T = scale_translation(T, depth.inverse_depth(sigmoids[min(sigmoids)]))
+            T = scale_translation(T, depth.inverse_depth(depth(x[:-1]).sigmoids[0]))
         return np.asarray(T.float().cpu().numpy())
 
 
@@ -77,32 +77,32 @@ def open_predictor(folder: Path, *, size: Size | None = None, device: str = "aut
     """
     network = open_network(folder, size=size, device=device)
     folder = checkpoint_folder(folder)
-    pose = pose_network(folder, network)
+    pose = pose_network(folder)
     load_parts(folder, parts_of(pose))
     return PosePredictor(network, pose.to(network.device).eval())
 
 
-def pose_network(folder: Path, network: Network) -> PoseNetwork:
-    """The pose network for which a checkpoint loads, by its files, keys and shapes.
+def pose_network(folder: Path) -> PoseNetwork:
+    """The pose network for which a checkpoint loads: that of its recipe; of a published one by its files, keys and shapes.
 
     Raises:
         TrainingError: the checkpoint has none, or one of another kind.
     """
-    if not (folder / "pose.pth").is_file():
+    recipe = recipe_of(folder)
+    if (recipe and recipe["pose"] is None) or (not recipe and not (folder / "pose.pth").is_file()):
         raise TrainingError(
-            f"{folder}: holds no pose.pth; expected a checkpoint that learnt from neighbours in time. Stereo pairs alone teach "
-            "no motion: choose the checkpoint of another recipe"
+            f"{folder}: holds no pose network; expected a checkpoint that learnt from neighbours in time. Stereo pairs alone "
+            "teach no motion: choose the checkpoint of another recipe"
         )
-    if (folder / "training.pth").is_file():  # a checkpoint of ours, whose recipe knows more than the shapes say
-        options = json.loads(read_state(folder / "training.pth")["recipe"])["pose"]
-        return POSE_NETWORKS[options.pop("network")](**options)
+    if (pose := network_of(folder, "pose", POSE_NETWORKS)) is not None:
+        return pose
     content = {key.removeprefix("module."): x for key, x in read_state(folder / "pose.pth").items()}
     if isinstance(first := content.get("net.0.weight"), Tensor) and first.ndim == 4:
         n = len(first)
         if "pose_conv.weight" in content:
             return PoseCNNPose(width=n / POSE_CNN_WIDTHS[0])
         if not (folder / "pose_encoder.pth").is_file():
-            return SharedPose(layers=network.depth.encoder.layers, width=n / POSE_WIDTH)
+            return SharedPose(layers=depth_options(folder)["layers"], width=n / POSE_WIDTH)
         encoder = read_state(folder / "pose_encoder.pth")
         layers = 50 if any(key.endswith("layer1.0.conv3.weight") for key in encoder) else 18
         return SeparatePose(layers=layers, width=n / POSE_WIDTH)
@@ -113,7 +113,7 @@ def pose_network(folder: Path, network: Network) -> PoseNetwork:
 
 def predict_network_poses(
     folder: Path, split: str, data: Path | None, out: Path, *, size: Size | None = None, device: str = "auto",
-    resampler: str = "lanczos", quiet: bool = False,
+    quiet: bool = False,
 ) -> Summary:  # fmt: skip
     """Write the motions of every sequence of a split, in units of the network: `depthbench evaluate_pose` finds the scale.
 
@@ -125,7 +125,6 @@ def predict_network_poses(
             accumulated poses, KITTI's twelve columns; else a folder of `<sequence>.txt`. Each file appears only whole.
         size: of the images that the network gets; None is that of its training.
         device: auto takes a GPU where there is one.
-        resampler: how images become that size.
         quiet: no progress on stderr.
 
     Raises:
@@ -136,7 +135,7 @@ def predict_network_poses(
     sequences = _sequences(frames, out)
     predictor = open_predictor(folder, size=size, device=device)
     files = dict(zip(frames.frames, find_images(frames, data), strict=True))
-    load = partial(load_image, size=predictor.network.size, resampler=resampler)
+    load = partial(load_image, size=predictor.network.size, resampler=predictor.network.resampler)
     with Progress("predict", unit="frame", quiet=quiet) as report, ThreadPoolExecutor(cpu_count()) as pool:
         done = 0
         for sequence, own in sequences.items():

@@ -62,7 +62,8 @@ class Request:
 
 
 class Trained(NamedTuple):
-    """What was trained: where, how far, how fast; with --then-evaluate the table of its scores."""
+    """What was trained: where, how far, how fast; with --then-evaluate the table of its scores. `lead`: whether this is the
+    first rank, which speaks for all."""
 
     run: RunFolder
     recipe: Recipe
@@ -70,6 +71,7 @@ class Trained(NamedTuple):
     images: int
     seconds: float
     table: str = ""
+    lead: bool = True
 
     def text(self) -> str:
         """One line for people."""
@@ -120,7 +122,8 @@ def retrain(request: Request) -> Trained:
                 seed=plan.seed, spectator=spectator, recent=setup.recent, compiled=request.hardware.compile,
             )  # fmt: skip
     images, seconds = (end.steps - setup.begin.steps) * recipe.schedule.batch, time.perf_counter() - started
-    return Trained(run, recipe, end.steps, images, seconds, plan.evaluation(run.last) if plan.evaluation else "")
+    table = plan.evaluation(run.last) if plan.evaluation else ""
+    return Trained(run, recipe, end.steps, images, seconds, table, lead)
 
 
 def _plan(recipe: Recipe, request: Request, run: RunFolder, *, lead: bool) -> _Plan:
@@ -146,10 +149,10 @@ def _plan(recipe: Recipe, request: Request, run: RunFolder, *, lead: bool) -> _P
 def _set_up(recipe: Recipe, request: Request, run: RunFolder, plan: _Plan, fabric: Fabric) -> _Setup:
     data, schedule, model, (height, width) = recipe.data, recipe.schedule, plan.model, recipe.data.size
     cache = open_cache(
-        request.cache or request.out.parent / "cache", [plan.samples], size=(height, width), resampler=data.resampler,
+        request.cache or request.out.parent / "cache", plan.samples, size=(height, width), resampler=data.resampler,
         hints=request.hints if data.hints else None, quiet=request.quiet or not fabric.is_global_zero,
     )  # fmt: skip
-    levels = max(recipe.depth["scales"]) + 1
+    levels = max(model.depth_network.scales) + 1
     batches = Batches(
         plan.samples, cache, batch=schedule.batch, seed=plan.seed, device=fabric.device, rank=fabric.global_rank,
         ranks=fabric.world_size, levels=levels, source_levels=levels if recipe.synthesis.native_scales else 1,
@@ -166,11 +169,14 @@ def _set_up(recipe: Recipe, request: Request, run: RunFolder, plan: _Plan, fabri
     identity = {
         "format": FORMAT, "recipe_sha256": recipe.sha256, "seed": plan.seed, "split": split.name,
         "split_sha256": split.sha256, "epoch_steps": begin.epoch_steps, "image_format": plan.samples.image_format,
-        "images": cache.key,
+        "images": cache.content,
     }  # fmt: skip
     recent: list[Terms] = []
-    if request.resume:
-        begin, recent = load_state(run.last, Kept(identity, model, optimiser), begin)
+    checkpoint = run.newest if request.resume else None
+    if checkpoint is not None:
+        if checkpoint != run.last and fabric.is_global_zero:
+            say(f"note: {run.last} is not there, as after a stop while it was being replaced; continues from {checkpoint}")
+        begin, recent = load_state(checkpoint, Kept(identity, model, optimiser), begin)
     elif recipe.initial.start is not None and "adam" in recipe.initial.start.parts:
         load_adam(optimiser, _start_folder(recipe, request) / ADAM, parts)
     return _Setup(batches, optimiser, begin, recent, identity)

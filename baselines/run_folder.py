@@ -60,8 +60,16 @@ class RunFolder(NamedTuple):
 
     @property
     def last(self) -> Path:
-        """The newest checkpoint, from which `--resume` continues."""
+        """The last checkpoint, from which `--resume` continues."""
         return self.path / "models" / LAST
+
+    @property
+    def newest(self) -> Path | None:
+        """`last`; where a stop hit the moment in which that is replaced, the weights of the latest epoch; None without any."""
+        if self.last.is_dir():
+            return self.last
+        epochs = {int(path.name[8:]): path for path in self.last.parent.glob("weights_*") if path.name[8:].isdecimal()}
+        return epochs[max(epochs)] if epochs else None
 
     def weights(self, epoch: int) -> Path:
         """The checkpoint at the end of an epoch, counted from 0 as the field does."""
@@ -79,7 +87,7 @@ def claim(run: RunFolder, *, resume: bool) -> None:
     path = run.path
     if path.exists() and not path.is_dir():
         raise TrainingError(f"{path}: is a file; expected a folder for the training: choose another --out")
-    if resume and not run.last.is_dir():
+    if resume and run.newest is None:
         raise TrainingError(f"{run.last}: no checkpoint to resume from; leave out --resume, or correct --out")
     if resume:
         return
@@ -88,7 +96,7 @@ def claim(run: RunFolder, *, resume: bool) -> None:
     foreign = [one.name for one in found if one not in run.own]
     if trained or foreign:
         what = "a training" if trained else f"other files ({', '.join(foreign[:3])})"
-        how = "continue it with --resume" if run.last.is_dir() else "move it"
+        how = "continue it with --resume" if run.newest else "move it"
         raise TrainingError(f"{path}: holds {what} already; {how}, or choose another --out")
     try:
         for one in found:

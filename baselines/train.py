@@ -40,16 +40,16 @@ class Spectator:
     """What happens beside the steps; nothing, unless a subclass says otherwise."""
 
     def progress(self, now: Moment, means: dict[str, float]) -> None:
-        """Mean terms since the last log, or of the steps that follow it."""
+        """At every look at the losses: the mean of each term over the steps since the last `log`."""
 
     def log(self, now: Moment, means: dict[str, float]) -> None:
-        """Mean terms of the last steps, to be kept."""
+        """Every LOOK_EVERY steps and at the end: the mean of each term over the steps since the last one."""
 
     def panels(self, now: Moment, views: Views) -> None:
-        """One batch under its predictions."""
+        """After the first step, every PANELS_EVERY and at the end: the batch of that step, warped by its predictions."""
 
     def validate(self, now: Moment) -> None:
-        """After every step."""
+        """After every step, whether or not the recipe scores the network then."""
 
     def save(self, now: Moment, recent: Sequence[Terms]) -> None:
         """At the end of an epoch, of the training, or before an interrupt; `recent` are the steps that no log has yet."""
@@ -112,6 +112,7 @@ def train(
             if saves:
                 checked_weights(model, now.steps)
                 spectator.save(now, window)
+            del batch, outputs, total, terms, views  # before the next step makes its own beside them
             if stops:
                 raise KeyboardInterrupt(f"stopped after step {now.steps} of {now.total}")
     return now

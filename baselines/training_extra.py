@@ -9,13 +9,13 @@ from benchmark.errors import OptionError
 MODULES = ("torch", "lightning", "tensorboard")  # of the extra `train`
 
 
-def require_training(asked: str) -> None:
-    """Refuse what was `asked` for where the extra is not installed.
+def require_training(asked: str, modules: tuple[str, ...] = MODULES) -> None:
+    """Refuse what was `asked` for where the extra, or the modules of it that this needs, are not installed.
 
     Raises:
         OptionError: one of its modules is not there.
     """
-    missing = [name for name in MODULES if find_spec(name) is None]
+    missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise OptionError(
             f"{asked} needs {', '.join(missing)}, which this Python does not have; install the extra for training, "

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from baselines.evaluate_run import ground_truth
 from baselines.image_cache import load_image
 from baselines.infer import disparities
+from baselines.networks.interface import DepthNetwork
 from baselines.recipe import Recipe
 from baselines.samples import find_images
 from benchmark.errors import DatasetError, TrainingError
@@ -22,6 +22,8 @@ from benchmark.io.files import atomic_write
 from benchmark.io.ground_truth import GroundTruth
 from benchmark.protocol import DepthProtocol, load_protocol
 from benchmark.splits import Split, resolve_split
+
+UNSCORED = "unscored"
 
 
 class Validation(NamedTuple):
@@ -33,7 +35,7 @@ class Validation(NamedTuple):
     settings: tuple[DepthProtocol, ...]
 
 
-def open_validation(recipe: Recipe, data: Path | None, folder: Path, *, quiet: bool = False) -> Validation | None:
+def open_validation(recipe: Recipe, data: Path | None, folder: Path) -> Validation | None:
     """What `recipe.validate` asks for, its ground truth exported into `folder`; None where it asks for nothing.
 
     Raises:
@@ -58,8 +60,9 @@ def open_validation(recipe: Recipe, data: Path | None, folder: Path, *, quiet: b
     return Validation(split, np.stack(images), read_hdf5(truth), settings)
 
 
-def validate(validation: Validation, depth: nn.Module) -> dict[str, float]:
-    """The mean of every metric over the frames, as `<scaling>/<metric>`."""
+def validate(validation: Validation, depth: DepthNetwork) -> dict[str, float]:
+    """The mean of every metric over the frames that the engine could score, as `<scaling>/<metric>`; where it could not score
+    all of them, their number as `<scaling>/unscored`."""
     from benchmark.evaluate_depth import evaluate_settings
     from benchmark.io.predictions import ArrayPredictions
     from benchmark.matching import match
@@ -68,11 +71,16 @@ def validate(validation: Validation, depth: nn.Module) -> dict[str, float]:
     predictions = ArrayPredictions(disparities(depth, validation.images, device=device), frame_id=validation.split.frame_ids)
     joined = match(validation.truth, predictions, split=validation.split, pred_split=validation.split)
     tables = evaluate_settings(validation.truth, predictions, validation.settings, match=joined)
-    return {
-        f"{setting.scaling}/{name}": float(np.nanmean(values))
-        for setting, table in zip(validation.settings, tables, strict=True)
-        for name, values in table.values.items()
-    }
+    scores: dict[str, float] = {}
+    for setting, table in zip(validation.settings, tables, strict=True):
+        unscored = 0
+        for name, values in table.values.items():
+            known = values[~np.isnan(values)]
+            scores[f"{setting.scaling}/{name}"] = float(known.mean()) if len(known) else float("nan")
+            unscored = max(unscored, len(values) - len(known))
+        if unscored:
+            scores[f"{setting.scaling}/{UNSCORED}"] = unscored
+    return scores
 
 
 def _chosen(split: Split, count: int, folder: Path) -> Split:

@@ -82,6 +82,9 @@ def _by_network(
         raise click.UsageError(
             f"a network takes --split or --images, --out, --data, --size, --flipped, --device and --poses: {problem}"
         )
+    from baselines.training_extra import require_training
+
+    require_training("a trained network", ("torch",))
     from baselines import predict_network
 
     if given.pop("poses", False) or (out.suffix == ".txt" and images is None):

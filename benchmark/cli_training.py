@@ -62,6 +62,9 @@ def retrain(
         return
     if python is not None:
         raise click.UsageError("--python is about --reference: pass both or neither")
+    from baselines.training_extra import require_training
+
+    require_training("retrain")
     from baselines.hardware import Hardware
     from baselines.retrain import Request, retrain
 
@@ -71,7 +74,8 @@ def retrain(
         validation=not no_validation, then_evaluate=then_evaluate, gt=gt, hardware=hardware,
     )  # fmt: skip
     trained = retrain(request)
-    click.echo(trained.text(), err=True)
+    if trained.lead:
+        click.echo(trained.text(), err=True)
     if trained.table:
         click.echo(trained.table)
 

@@ -98,12 +98,12 @@ def _train(here: Places, recipe: Any, run: Path, *, quiet: bool, step: Callable[
     from baselines.run_folder import RunFolder
     from baselines.training_state import is_complete
 
-    last = RunFolder(run).last
-    if last.is_dir() and is_complete(last, recipe):
+    newest = RunFolder(run).newest
+    if newest is not None and is_complete(newest, recipe):
         step(f"found {recipe.name} trained")
         return
     asked = Request(
-        RECIPE, here["data"], run, resume=last.is_dir(), validation=False, quiet=quiet, again="the same command"
+        RECIPE, here["data"], run, resume=newest is not None, validation=False, quiet=quiet, again="the same command"
     )  # fmt: skip
     made = retrain(asked)
     step(f"trained {recipe.name}: {made.steps} steps, {made.images / made.seconds:.0f} images/s")

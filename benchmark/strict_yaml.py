@@ -79,13 +79,14 @@ def build(cls: type[T], content: object, *, source: str, error: type[InputError]
 def keywords(function: Callable[..., Any], content: dict[str, Any], *, place: str, problems: list[str]) -> dict[str, Any]:
     """The keyword arguments of a function or constructor out of a mapping; unknown, missing and mistyped ones go to `problems`.
 
-    Positional parameters without a default (self, views) are the caller's business.
+    The defaults are for callers in Python: a mapping has to name every keyword, but for those whose default is None, which are
+    for what is not there. Positional parameters without a default (self, views) are the caller's business.
     """
     parameters = [
         p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY or p.default is not p.empty
     ]
     hints = typing.get_type_hints(vars(function)["__init__"] if isinstance(function, type) else function)
-    names = {p.name: p.default is p.empty for p in parameters}
+    names = {p.name: p.default is not None for p in parameters}
     return _values(hints, names, content, place, problems)
 
 

@@ -22,7 +22,7 @@ class DepthDecoder(nn.Module):
 
     Args:
         channels: of the features, 1/2 to 1/32.
-        scales: which maps, 0 the full size, s at 1 / 2^s; a subset shifts the numbers in the keys of the later layers.
+        scales: which maps, s at 1 / 2^s, 0 among them; a subset shifts the numbers in the keys of the later layers.
         outputs: channels of each map.
         width: factor of all widths, for small recipes; 1 is the published network.
         bias: is added to the initial biases of the heads; -3 starts at far depth instead of the middle of the range.
@@ -33,9 +33,9 @@ class DepthDecoder(nn.Module):
         bias: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        if not scales or len(set(scales)) < len(scales) or not set(scales) <= {0, 1, 2, 3}:
+        if len(set(scales)) < len(scales) or not {0} <= set(scales) <= {0, 1, 2, 3}:
             raise TrainingError(
-                f"the scales {list(scales)} were asked for; expected a choice of 0, 1, 2, 3, each at most once."
+                f"the scales {list(scales)} were asked for; expected 0, the full size, and any of 1, 2, 3, each at most once."
             )
         self.scales = tuple(scales)
         widths = scaled(WIDTHS, width)

@@ -3,51 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.networks.depth_decoder import DepthDecoder, check_size
+from baselines.networks.interface import DepthNetwork, DepthOutput
 from baselines.networks.resnet import ResnetEncoder
-from benchmark.errors import TrainingError
+from benchmark.errors import InputError, TrainingError
 
 
-class DepthOutput(NamedTuple):
-    """What the network says about b images.
-
-    Attributes:
-        sigmoids: by scale s (b, 1, h / 2^s, w / 2^s) in (0, 1); `Monodepth2Depth.inverse_depth` gives them a unit.
-        masks: by scale, a channel for each source, in (0, 1); None without the predictive mask.
-        features: of the encoder, 1/2 to 1/32.
-    """
-
-    sigmoids: dict[int, Tensor]
-    masks: dict[int, Tensor] | None
-    features: list[Tensor]
-
-
-class Monodepth2Depth(nn.Module):
+class Monodepth2Depth(DepthNetwork):
     """Godard et al., "Digging into self-supervised monocular depth estimation", ICCV 2019. Children are named as the
     published files: encoder, depth, predictive_mask.
 
     Args:
         layers: of the ResNet, 18 or 50.
         width: factor of all widths, for small recipes; 1 is the published network.
-        scales: of the predicted maps, 0 the full size.
+        scales: of the predicted maps, 0 the full size, which has to be among them.
         min_depth: that a sigmoid of 1 stands for, in units of the network.
         max_depth: that a sigmoid of 0 stands for.
         bias: is added to the initial biases of the disparity heads.
-        mask_sources: channels of the predictive mask (one for each source), 0 for none.
+        mask_sources: channels of the predictive mask (one for each source), None for none.
     """
 
     def __init__(
         self, *, layers: int = 18, width: float = 1.0, scales: Sequence[int] = (0, 1, 2, 3), min_depth: float = 0.1,
-        max_depth: float = 100.0, bias: float = 0.0, mask_sources: int = 0,
+        max_depth: float = 100.0, bias: float = 0.0, mask_sources: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         if not 0 < min_depth < max_depth:
             raise TrainingError(f"Depths from {min_depth} to {max_depth} were asked for; expected 0 < min_depth < max_depth.")
-        self.min_depth, self.max_depth = min_depth, max_depth
+        self.min_depth, self.max_depth, self.scales = min_depth, max_depth, tuple(scales)
         self.encoder = ResnetEncoder(layers, width=width)
         channels = self.encoder.channels
         self.depth = DepthDecoder(channels, scales=scales, width=width, bias=bias)
@@ -61,10 +47,19 @@ class Monodepth2Depth(nn.Module):
         Raises:
             TrainingError: the sides are not multiples of 32.
         """
-        check_size(*image.shape[2:])
-        features = self.encoder(image)
+        self.check_size(*image.shape[2:])
+        features = self.features(image)
         masks = None if self.predictive_mask is None else self.predictive_mask(features)
         return DepthOutput(self.depth(features), masks, features)
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """The encoder's five features of images (b, 3, h, w) in [0, 1]."""
+        features: list[Tensor] = self.encoder(image)
+        return features
+
+    def check_size(self, height: int, width: int, *, error: type[InputError] = TrainingError) -> None:
+        """Refuse sides that are not multiples of 32, or too small (`depth_decoder.check_size`)."""
+        check_size(height, width, error=error)
 
     def inverse_depth(self, sigmoid: Tensor) -> Tensor:
         """1 / depth of a sigmoid map, linear from 1 / max_depth to 1 / min_depth (layers.py at b676244: disp_to_depth)."""

@@ -11,20 +11,18 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from baselines.batch import Source
 from baselines.geometry import pose_matrix
+from baselines.networks.interface import Features, Images, PoseNetwork
 from baselines.networks.pose_cnn import PoseCNN
 from baselines.networks.pose_decoder import SCALE, PoseDecoder
 from baselines.networks.resnet import ResnetEncoder, feature_channels
 
-Images: TypeAlias = dict[Source, Tensor]
-Features: TypeAlias = dict[Source, list[Tensor]]
 Motion: TypeAlias = tuple[Tensor, Tensor]
 
 
-class SeparatePose(nn.Module):
+class SeparatePose(PoseNetwork):
     """A ResNet for the two images of a pair, and a decoder. Children are named as the published files: pose_encoder, pose.
 
     Args:
@@ -33,9 +31,6 @@ class SeparatePose(nn.Module):
         scale: factor of all outputs.
         forward_tz: the translation along the optical axis that all motions begin near, in units of the output.
     """
-
-    needs_features = False
-    scales_with_depth = False
 
     def __init__(self, *, layers: int = 18, width: float = 1.0, scale: float = SCALE, forward_tz: float = 0.0) -> None:
         super().__init__()
@@ -52,7 +47,7 @@ class SeparatePose(nn.Module):
         return motion
 
 
-class SharedPose(nn.Module):
+class SharedPose(PoseNetwork):
     """A decoder on the depth encoder's last features of both images. Its child is named as the published file: pose.
 
     Args:
@@ -63,7 +58,6 @@ class SharedPose(nn.Module):
     """
 
     needs_features = True
-    scales_with_depth = False
 
     def __init__(self, *, layers: int = 18, width: float = 1.0, scale: float = SCALE, forward_tz: float = 0.0) -> None:
         super().__init__()
@@ -77,23 +71,21 @@ class SharedPose(nn.Module):
         return _by_source(images, lambda first, second: self.pose([features[first][-1], features[second][-1]]))
 
 
-class PoseCNNPose(nn.Module):
+class PoseCNNPose(PoseNetwork):
     """A small network of its own. Its child is named as the published file: pose.
 
     Its translations are in units of the mean depth: they count times the mean inverse depth that the depth network sees, a
     scale of the pyramid at a time (`scale_translation`).
 
     Args:
-        layers: has no meaning here; the pose networks are made by one call.
         width: factor of all widths, for small recipes; 1 is the published network.
         scale: factor of all outputs.
         forward_tz: the translation along the optical axis that all motions begin near, in units of the output.
     """
 
-    needs_features = False
     scales_with_depth = True
 
-    def __init__(self, *, layers: int = 18, width: float = 1.0, scale: float = SCALE, forward_tz: float = 0.0) -> None:
+    def __init__(self, *, width: float = 1.0, scale: float = SCALE, forward_tz: float = 0.0) -> None:
         super().__init__()
         self.pose = PoseCNN(2, width=width, scale=scale, forward_tz=forward_tz)
 

@@ -22,7 +22,8 @@ MEAN, DEVIATION = 0.45, 0.225  # the same for all channels, unlike ImageNet's
 class ResnetEncoder(nn.Module):
     """Five feature maps at 1/2, 1/4, ... 1/32 of the image size, the first one before the max-pooling.
 
-    The classifier `fc` is never used, yet part of the published checkpoints and of the optimiser. `channels`: of the features.
+    The classifier `fc` is never used and never learns, yet is part of the published checkpoints and of the optimiser.
+    `channels`: of the features.
 
     Args:
         layers: 18 or 50.
@@ -35,6 +36,7 @@ class ResnetEncoder(nn.Module):
         self.layers, self.images, self.width = layers, images, width
         self.channels = feature_channels(layers, width)
         self.encoder = _Resnet(layers, inputs=3 * images, width=width)
+        self.encoder.fc.requires_grad_(False)  # distributed training would wait for gradients that never come
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of images (b, 3 * images, h, w) in [0, 1]."""

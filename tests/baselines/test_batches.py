@@ -49,7 +49,7 @@ def samples_of(folder: Path, name: str = "all.txt", **options) -> Samples:
 
 
 def cache_of(folder: Path, samples: Samples, **options) -> ImageCache:
-    return open_cache(folder / "cache", [samples], size=SIZE, quiet=True, **options)
+    return open_cache(folder / "cache", samples, size=SIZE, quiet=True, **options)
 
 
 def batches_of(folder: Path, samples: Samples | None = None, **options) -> Batches:
@@ -152,12 +152,10 @@ def test_ranks_share_the_batches_of_one_process(folder, ranks):
 
 def test_images_that_live_on_the_device_make_the_same_batches(folder):
     samples = samples_of(folder)
-    both = open_cache(
-        folder / "cache", [samples_of(folder, "left.txt"), samples], size=SIZE, hints=folder / "hints", quiet=True
-    )
+    cache = open_cache(folder / "cache", samples, size=SIZE, hints=folder / "hints", quiet=True)
     options = {"batch": 4, "seed": 1, "augmentation": FULL}
-    lent = Batches(samples, both, **options).epoch(0)
-    kept = Batches(samples, both, resident=True, **options).epoch(0)
+    lent = Batches(samples, cache, **options).epoch(0)
+    kept = Batches(samples, cache, resident=True, **options).epoch(0)
     assert all(same(one, other) for one, other in zip(lent, kept, strict=True))
 
 

@@ -92,5 +92,10 @@ def test_only_a_full_memory_is_one(tmp_path):
         raise ValueError("alloc")
     with pytest.raises(RuntimeError, match="shapes"), out_of_memory(recipe):
         raise RuntimeError("shapes")
+    for said in ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes", "CUDNN_STATUS_ALLOC_FAILED"):
+        with pytest.raises(TrainingError, match=r"Lower schedule\.batch"), out_of_memory(recipe):
+            raise RuntimeError(said)
+    with pytest.raises(RuntimeError, match="same device"), out_of_memory(recipe):
+        raise RuntimeError("tensors must be allocated on the same device")
     with pytest.raises(KeyboardInterrupt), out_of_memory(recipe):
         raise KeyboardInterrupt

@@ -29,3 +29,17 @@ def test_networks_compute_in_bf16_and_keep_their_weights():
     layer.register_forward_hook(lambda module, given, made: kinds.append(made.dtype))
     made = fabric.setup_module(layer)(torch.rand(1, 3, 8, 8))
     assert (kinds, made.dtype, layer.weight.dtype) == ([torch.bfloat16], torch.float32, torch.float32)
+
+
+@pytest.mark.parametrize(("ranks", "local"), [("4", None), ("4", "3"), ("4", "0"), ("four", "4"), ("-4", "4")])
+def test_several_processes_that_torchrun_did_not_start(monkeypatch, ranks, local):
+    monkeypatch.setenv("WORLD_SIZE", ranks)
+    if local is not None:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", local)
+    with pytest.raises(OptionError, match=f"^WORLD_SIZE is {ranks} and LOCAL_WORLD_SIZE {local or 'not set'}; expected what t"):
+        open_fabric(Hardware("cpu"))
+
+
+def test_a_group_of_one(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert open_fabric(Hardware("cpu")).world_size == 1

@@ -41,7 +41,7 @@ def samples_of(data: Path, name: str = "left.txt", **options) -> Samples:
 
 
 def cache_of(data: Path, **options) -> ImageCache:
-    return open_cache(data / "cache", [samples_of(data)], **{"size": SIZE, "quiet": True, **options})
+    return open_cache(data / "cache", samples_of(data), **{"size": SIZE, "quiet": True, **options})
 
 
 def the_file(data: Path, suffix: str = ".npy") -> Path:
@@ -79,14 +79,9 @@ def test_it_is_made_once(data, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_training_and_validation_share_their_images(data):
-    cache = open_cache(data / "cache", [samples_of(data), samples_of(data, "right.txt")], size=SIZE, quiet=True)
-    assert len(cache.images) == IMAGES
-
-
 def test_everything_that_shapes_the_pixels_is_in_the_key(data):
     keys = {cache_of(data).key, cache_of(data, size=(16, 48)).key, cache_of(data, resampler="bilinear").key}
-    keys.add(open_cache(data / "cache", [samples_of(data, "right.txt")], size=SIZE, quiet=True).key)
+    keys.add(open_cache(data / "cache", samples_of(data, "right.txt"), size=SIZE, quiet=True).key)
     os.utime(image_file(data / "kitti_raw", 3), ns=(0, 10**18))
     keys.add(cache_of(data).key)
     write_image(image_file(data / "kitti_raw", 3), pixels(99, "image_02"))
@@ -107,6 +102,23 @@ def test_a_format_or_library_of_its_own(data, monkeypatch):
     other = cache_of(data).key
     monkeypatch.setattr(image_cache, "FORMAT", 2)
     assert len({before, other, cache_of(data).key}) == 3
+
+
+def test_the_content_changes_with_the_pixels_alone(data, monkeypatch):
+    first = cache_of(data).content
+    os.utime(image_file(data / "kitti_raw", 3), ns=(0, 10**18))  # as after a copy
+    monkeypatch.setattr("PIL.__version__", "99.0")
+    again = cache_of(data)
+    assert again.content == first
+    write_hints(data / "hints", NUMBERS)
+    contents = {first, cache_of(data, resampler="bilinear").content, cache_of(data, size=(16, 48)).content}
+    contents.add(open_cache(data / "cache", samples_of(data, "right.txt"), size=SIZE, quiet=True).content)
+    contents.add(cache_of(data, hints=data / "hints").content)
+    np.save(hint_path(data / "hints", Frame(DRIVE, "image_02", 3)), np.ones((1, 32, 100), np.float32))
+    contents.add(cache_of(data, hints=data / "hints").content)
+    write_image(image_file(data / "kitti_raw", 3), pixels(99, "image_02"))
+    contents.add(cache_of(data).content)
+    assert len(contents) == 7
 
 
 def truncate(path: Path) -> None:
@@ -182,7 +194,7 @@ def test_a_full_disk_is_one_paragraph(data, monkeypatch):
     assert list((data / "cache").glob("*.npy")) == []
     (data / "file").write_bytes(b"")
     with pytest.raises(TrainingError, match="choose another folder for the cache"):
-        open_cache(data / "file", [samples_of(data)], size=SIZE, quiet=True)
+        open_cache(data / "file", samples_of(data), size=SIZE, quiet=True)
 
 
 @pytest.mark.parametrize(("options", "words"), [({"resampler": "area"}, "expected one of lanczos"), ({"size": (0, 4)}, "0x4")])
@@ -210,7 +222,7 @@ def slowly(path, **options):
 image_cache.load_image = slowly
 print("ready", flush=True)
 sys.stdin.readline()
-cache = image_cache.open_cache(data / "cache", [samples], size=(16, 40), jobs=1)
+cache = image_cache.open_cache(data / "cache", samples, size=(16, 40), jobs=1)
 print(cache.key, int(cache.images.sum()), flush=True)
 """
 
@@ -258,11 +270,9 @@ def write_hints(folder: Path, numbers: tuple[int, ...], camera: str = "image_02"
 
 def test_hints_are_the_nearest_ones(data):
     write_hints(data / "hints", NUMBERS)
-    write_hints(data / "hints", (2, 7), "image_03")
-    both = [samples_of(data), samples_of(data, "right.txt")]
-    cache = open_cache(data / "cache", both, size=SIZE, hints=data / "hints", quiet=True)
+    cache = cache_of(data, hints=data / "hints")
     assert cache.hints is not None
-    assert (cache.hints.shape, cache.hints.dtype) == ((len(NUMBERS) + 2, *SIZE), np.float32)
+    assert (cache.hints.shape, cache.hints.dtype) == ((len(NUMBERS), *SIZE), np.float32)
     for frame, row in cache.hint_rows.items():
         stored = np.load(hint_path(data / "hints", frame))[0]
         assert np.array_equal(cache.hints[row], cv2.resize(stored, (40, 16), interpolation=cv2.INTER_NEAREST))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,16 @@ def test_two_equal_images_give_what_one_gave(published: bytes, tmp_path: Path) -
 def test_it_is_downloaded_once_into_the_folder_of_torch_hub(site: Site, name: str, tmp_path: Path) -> None:
     for _ in range(2):
         assert load_imagenet(ResnetEncoder(), base_url=f"{site.url}/models/", patience=HASTE).file == name
-    assert [path.name for path in (tmp_path / "home" / "hub" / "checkpoints").iterdir()] == [name]
+    left = sorted(path.name for path in (tmp_path / "home" / "hub" / "checkpoints").iterdir())
+    assert left == [name.replace(".pth", ".lock"), name]
+    assert len(site.requests) == 1
+
+
+def test_ranks_that_ask_at_once_download_it_once(site: Site, name: str, tmp_path: Path) -> None:
+    encoders = [ResnetEncoder() for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda one: load_imagenet(one, base_url=f"{site.url}/models", patience=HASTE), encoders))
+    assert len(set(made)) == 1
     assert len(site.requests) == 1
 
 

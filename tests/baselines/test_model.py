@@ -1,12 +1,16 @@
 """The networks of every shipped recipe: how large they are, in which order they are saved, and what is refused."""
 
+import copy
+import functools
+
 import pytest
 import tiny_training as tiny
+import yaml
 
 torch = pytest.importorskip("torch", reason="needs depthbench[train]")
 
 from baselines.model import build_model  # noqa: E402
-from baselines.recipe import load_recipe, recipe_names  # noqa: E402
+from baselines.recipe import load_recipe, recipe_names, recipe_path  # noqa: E402
 from benchmark.errors import TrainingError  # noqa: E402
 
 # Parameters of the published networks, classifiers included.
@@ -62,8 +66,7 @@ def test_without_neighbours_there_are_no_poses(tmp_path):
 @pytest.mark.parametrize("network", ["shared", "posecnn"])
 def test_the_other_pose_networks(tmp_path, network):
     pose = {"network": network, "scale": 0.01, "forward_tz": 0.0}
-    if network == "shared":
-        pose["width"] = 0.25
+    pose |= {"width": 0.25} | ({"layers": 18} if network == "shared" else {})
     model = tiny_model(tmp_path, {**tiny.MONO, "pose": pose})
     outputs = model({source: torch.rand(2, 3, 64, 96) for source in (0, -1, 1)})
     poses = model.poses(outputs)
@@ -97,13 +100,37 @@ def test_all_wrong_options_are_one_paragraph(tmp_path):
         assert part in said
 
 
+def keys_of(content, *path):
+    """The place of every value below the top."""
+    for key, value in content.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from keys_of(value, *path, key)
+
+
+@pytest.mark.parametrize("name", ["monodepth2_m_1024x320", "depth_hints_ms", "world_m"])
+def test_every_key_of_a_recipe_has_to_be_there(tmp_path, name):
+    content = yaml.safe_load(recipe_path(name).read_text(encoding="utf-8")) | {"scales_down": None}
+    for place in keys_of(content):
+        if place[:-1] in {(), ("losses",)}:
+            continue
+        cut = copy.deepcopy(content)
+        inner = functools.reduce(lambda values, key: values[key], place[:-1], cut)
+        del inner[place[-1]]
+        (tmp_path / "cut.yaml").write_text(yaml.safe_dump(cut))
+        dotted = ".".join(place)
+        with pytest.raises(TrainingError, match=rf"missing key {dotted}\b|{dotted} is None"):
+            build_model(load_recipe(str(tmp_path / "cut.yaml")))
+
+
 def test_sizes_that_the_network_cannot_take(tmp_path):
     with pytest.raises(TrainingError, match=r"both have to be multiples of 32.* The nearest sizes that work are 64x192"):
         tiny_model(tmp_path, {"data.size": [64, 208]})
 
 
 @pytest.mark.parametrize(("changes", "said"), [
-    ({"depth.layers": 34}, "34"), ({"depth.scales": [0, 4]}, "scales"), ({"depth.width": 0.0}, "width"),
+    ({"depth.layers": 34}, "34"), ({"depth.scales": [0, 4]}, "scales"), ({"depth.scales": [1, 2]}, "expected 0, the full size"),
+    ({"depth.width": 0.0}, "width"),
     ({"depth.min_depth": 200.0}, "min_depth"),
 ])  # fmt: skip
 def test_networks_that_do_not_exist(tmp_path, changes, said):
@@ -114,7 +141,7 @@ def test_networks_that_do_not_exist(tmp_path, changes, said):
 def test_a_predictive_mask_is_a_part_of_its_own(tmp_path):
     masked = {
         **tiny.MONO, "depth": {**tiny.RECIPE["depth"], "mask_sources": 2},
-        "losses": {"predictive_mask": {"weight": 1.0, "ssim": 0.85}},
+        "losses": {"predictive_mask": {"weight": 1.0, "ssim": 0.85, "mask_weight": 0.2}},
     }  # fmt: skip
     model = tiny_model(tmp_path, masked)
     assert list(model.parts()) == ["encoder", "depth", "pose_encoder", "pose", "predictive_mask"]

@@ -14,10 +14,13 @@ from PIL import Image  # noqa: E402
 
 from baselines.checkpoints import parts_of, save_parts  # noqa: E402
 from baselines.infer import disparities  # noqa: E402
+from baselines.networks import DEPTH_NETWORKS  # noqa: E402
+from baselines.networks.interface import DepthNetwork, DepthOutput  # noqa: E402
 from baselines.networks.monodepth2_depth import Monodepth2Depth  # noqa: E402
 from baselines.panels import magma  # noqa: E402
 from baselines.predict_network import open_network, predict_images, predict_split  # noqa: E402
-from benchmark.errors import DatasetError, OptionError, TrainingError  # noqa: E402
+from baselines.predict_network_poses import open_predictor  # noqa: E402
+from benchmark.errors import DatasetError, InputError, OptionError, TrainingError  # noqa: E402
 from benchmark.io.manifest import read_manifest  # noqa: E402
 
 
@@ -169,3 +172,62 @@ def test_wrong_usage(run, checkpoint, tmp_path, options, said):
     done = run("predict", checkpoint, "--out", tmp_path / "a.npy", *options)
     assert done.code == 2
     assert said in done.err
+
+
+class Grey(DepthNetwork):
+    """A network of one's own: a number for brightness, under a file name of its own."""
+
+    def __init__(self, *, gain: float) -> None:
+        super().__init__()
+        self.scales, self.gain = (0, 1), gain
+        self.brightness = torch.nn.Conv2d(3, 1, 1)
+
+    def forward(self, image: torch.Tensor) -> DepthOutput:
+        full = torch.sigmoid(self.brightness(image))
+        return DepthOutput({0: full, 1: torch.nn.functional.avg_pool2d(full, 2)}, None, [])
+
+    def inverse_depth(self, sigmoid: torch.Tensor) -> torch.Tensor:
+        return self.gain * sigmoid + 0.01
+
+    def check_size(self, height: int, width: int, *, error: type[InputError] = TrainingError) -> None:
+        if height % 2 or width % 2:
+            raise error(f"{height}x{width}: expected even sides")
+
+
+def test_a_network_of_ones_own_is_trained_saved_and_opened(run, data, tmp_path, monkeypatch):
+    monkeypatch.setitem(DEPTH_NETWORKS, "grey", Grey)
+    changes = {"depth": {"network": "grey", "gain": 2.0}, "schedule.length": 4, "data.resampler": "box"}
+    recipe = tiny.write_recipe(data, "grey", changes)
+    done = run("retrain", recipe, "--data", data, "--out", tmp_path / "run", "--device", "cpu")
+    assert done.code == 0, done.err
+    last = tmp_path / "run/models/last"
+    assert sorted(path.name for path in last.iterdir()) == ["adam.pth", "brightness.pth", "training.pth"]
+    network = open_network(tmp_path / "run", device="cpu")
+    assert isinstance(network.depth, Grey)
+    assert (network.size, network.resampler, network.training) == ((64, 96), "box", "all")
+    learnt = torch.load(last / "brightness.pth", weights_only=True)
+    assert torch.equal(network.depth.brightness.weight, learnt["weight"])
+    assert len(torch.load(last / "adam.pth", weights_only=True)["state"]) == 2
+    with pytest.raises(OptionError, match="expected even sides"):
+        open_network(tmp_path / "run", size=(63, 96), device="cpu")
+    monkeypatch.delitem(DEPTH_NETWORKS, "grey")
+    with pytest.raises(TrainingError, match=r"its recipe's depth is .*'grey'.* known: monodepth2\. Use the version"):
+        open_network(tmp_path / "run", device="cpu")
+
+
+def test_a_width_that_the_shapes_do_not_tell(run, data, tmp_path):
+    """A stem of 64 x 0.3 is 19 channels wide, and 19 / 64 makes other layers."""
+    recipe = tiny.write_recipe(data, "narrow", {"depth.width": 0.3, "schedule.length": 1})
+    assert run("retrain", recipe, "--data", data, "--out", tmp_path / "run", "--device", "cpu").code == 0
+    network = open_network(tmp_path / "run", device="cpu")
+    assert disparities(network.depth, np.zeros((1, 64, 96, 3), np.uint8)).shape == (1, 64, 96)
+    with pytest.raises(TrainingError, match="holds no pose network"):
+        open_predictor(tmp_path / "run", device="cpu")
+
+
+@pytest.mark.parametrize("recipe", [None, "{", "[1]", "{}"])
+def test_a_checkpoint_whose_recipe_is_damaged(network, tmp_path, recipe):
+    save_parts(tmp_path / "w", parts_of(network), height=64, width=96, use_stereo=False)
+    torch.save({"recipe": recipe} if recipe else {}, tmp_path / "w" / "training.pth")
+    with pytest.raises(TrainingError, match=r"training\.pth: holds no recipe"):
+        open_network(tmp_path / "w", device="cpu")

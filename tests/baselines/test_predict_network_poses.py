@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs depthbench[train]")
 
+from PIL import Image  # noqa: E402
 from training_tree import pixels, write_image  # noqa: E402
 
 from baselines import predict_network_poses as module  # noqa: E402
@@ -156,7 +158,12 @@ def test_a_checkpoint_of_ours_says_its_scale(tmp_path):
     pose.pose.scale = 0.5
     options = {"network": "separate_resnet", "layers": 18, "width": WIDTH, "scale": 0.5, "forward_tz": 0.0}
     folder = save(tmp_path / "run" / "models" / "last", depth, pose)
-    torch.save({"recipe": json.dumps({"pose": options}), "split": "kitti_odom/train"}, folder / "training.pth")
+    recipe = {
+        "depth": {"network": "monodepth2", "width": WIDTH},
+        "pose": options,
+        "data": {"size": SIZE, "resampler": "lanczos"},
+    }
+    torch.save({"recipe": json.dumps(recipe), "split": "kitti_odom/train"}, folder / "training.pth")
     predictor = open_predictor(tmp_path / "run")
     assert predictor.pose.pose.scale == 0.5
     images = np.stack([pixels(number, "image_02", SIZE) for number in (0, 1)])
@@ -200,9 +207,34 @@ def test_what_it_refuses(data, tmp_path):
     with pytest.raises(TrainingError, match=r"not of a Monodepth2 pose network: expected net.0.weight, ...; it has 1 \(a\)"):
         predict_network_poses(folder, str(data / "one.csv"), data, out)
     (folder / "pose.pth").unlink()
-    with pytest.raises(TrainingError, match=r"holds no pose\.pth; expected a checkpoint that learnt from neighbours in time"):
+    with pytest.raises(
+        TrainingError, match=r"holds no pose network; expected a checkpoint that learnt from neighbours in time"
+    ):
         predict_network_poses(folder, str(data / "one.csv"), data, out)
     assert not out.exists()
+
+
+def test_images_are_resized_as_in_the_training(data, tmp_path):
+    """The recipe of a checkpoint says how, and which network it is."""
+    depth, pose = networks(SeparatePose)
+    folder = save(tmp_path / "net", depth, pose)
+    predict = functools.partial(predict_network_poses, folder, str(data / "one.csv"), data, quiet=True)
+    predict(tmp_path / "lanczos.npy", size=(64, 64))
+    recipe = {
+        "depth": {"network": "monodepth2", "width": WIDTH}, "pose": {"network": "separate_resnet", "width": WIDTH},
+        "data": {"resampler": "nearest", "size": [64, 64]},
+    }  # fmt: skip
+    torch.save({"recipe": json.dumps(recipe)}, folder / "training.pth")
+    predict(tmp_path / "nearest.npy")
+    found = np.load(tmp_path / "nearest.npy")
+    assert np.abs(found - np.load(tmp_path / "lanczos.npy")).max() > 1e-6
+    pair = [
+        torch.tensor(np.asarray(Image.fromarray(pixels(n, "image_02", SIZE)).resize((64, 64), Image.Resampling.NEAREST)))
+        for n in (0, 1)
+    ]  # fmt: skip
+    images = {source: one.permute(2, 0, 1)[None].float() / 255 for source, one in enumerate(pair)}
+    with torch.no_grad():
+        np.testing.assert_allclose(found[0], pose(images)[1][0].numpy(), atol=1e-6)
 
 
 def test_recipes_of_odometry_are_scored_by_their_poses(tmp_path):

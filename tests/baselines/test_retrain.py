@@ -1,6 +1,7 @@
 """`depthbench retrain`, as a user meets it: that it learns, what it leaves, and every refusal."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -200,7 +201,17 @@ def test_changed_images_cannot_be_resumed(run, tmp_path):
     assert run(*command).code == 0
     image = data / "kitti_raw" / DATE / DRIVE / "image_02" / "data" / "0000000003.png"
     cv2.imwrite(str(image), 255 - cv2.imread(str(image)))
-    assert "images was " in refused(run(*command, "--resume"))
+    assert "of another training: the images have changed since: other files, or " in refused(run(*command, "--resume"))
+
+
+def test_copied_images_can_be_resumed(run, tmp_path):
+    data = tiny.write_data(tmp_path / "data")
+    recipe = tiny.write_recipe(data, changes={"schedule.length": 1})
+    command = ["retrain", recipe, "--data", data, "--out", tmp_path / "run", "--device", "cpu"]
+    assert run(*command).code == 0
+    image = data / "kitti_raw" / DATE / DRIVE / "image_02" / "data" / "0000000003.png"
+    os.utime(image, (0, 10**9))
+    assert run(*command, "--resume").code == 0
 
 
 @pytest.mark.parametrize("name", ["encoder.pth", "adam.pth", "training.pth"])

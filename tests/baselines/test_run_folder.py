@@ -15,15 +15,26 @@ def test_a_new_folder(tmp_path):
     claim(run, resume=False)  # an empty one
 
 
-@pytest.mark.parametrize("name", ["last", "weights_3"])
+@pytest.mark.parametrize("name", ["last", "weights_3", ".last.tmp"])
 def test_a_training_is_not_overwritten(tmp_path, name):
     run = RunFolder(tmp_path)
     (tmp_path / "models" / name).mkdir(parents=True)
     run.recipe.write_text("name: a\n")
-    how = "continue it with --resume" if name == "last" else "move it"
+    how = "move it" if name == ".last.tmp" else "continue it with --resume"
     with pytest.raises(TrainingError, match=f"holds a training already; {how}, or choose another --out"):
         claim(run, resume=False)
     assert run.recipe.is_file()
+
+
+def test_the_newest_checkpoint(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.newest is None
+    for epoch in (9, 10):
+        run.weights(epoch).mkdir(parents=True)
+    (tmp_path / "models" / "weights_best").mkdir()  # somebody's copy
+    assert run.newest == run.weights(10)
+    run.last.mkdir()
+    assert run.newest == run.last
 
 
 def test_other_files_stay(tmp_path):

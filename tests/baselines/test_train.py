@@ -88,7 +88,7 @@ def logged(run: Path) -> list[list[str]]:
 def batches_of(data: Path, recipe: Recipe, *, hints: Path | None = None, rank: int = 0, ranks: int = 1) -> Batches:
     """What a training by the recipe sees."""
     samples = find_samples(resolve_split(recipe.data.split), data, context=recipe.data.context, stereo=recipe.data.stereo)
-    cache = open_cache(data / "cache", [samples], size=tiny.SIZE, hints=hints, quiet=True)
+    cache = open_cache(data / "cache", samples, size=tiny.SIZE, hints=hints, quiet=True)
     augmentation = Augmentation(recipe.data.flip, recipe.data.jitter)
     return Batches(
         samples, cache, batch=4, seed=recipe.seed, augmentation=augmentation, rank=rank, ranks=ranks, levels=2
@@ -169,6 +169,35 @@ def test_a_checkpoint_at_the_end_of_every_epoch(data, tmp_path):
     assert read_state(run.weights(0) / "adam.pth")["param_groups"][0]["lr"] == 1e-3
     assert read_state(run.last / "adam.pth")["param_groups"][0]["lr"] == pytest.approx(1e-4)
     assert sorted(path.name for path in run.last.iterdir()) == ["adam.pth", "depth.pth", "encoder.pth", "training.pth"]
+
+
+def test_a_stop_between_the_two_renames_of_the_last_checkpoint(data, tmp_path, monkeypatch, capsys):
+    """Then no folder is called `last`; the weights of the latest epoch continue, to the same end."""
+    changes = {"schedule.length": 10, "schedule.drops": [7]}  # an epoch has 4 steps
+    whole = go(data, tmp_path / "whole", changes=changes).run
+    rename = Path.rename
+
+    def stopped(path: Path, target: Path) -> Path:
+        if target.name == "last" and target.parent.parent.name == "run" and (target.parent / "weights_1").is_dir():
+            raise SystemExit("killed")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", stopped)
+        with pytest.raises(SystemExit):
+            go(data, tmp_path / "run", changes=changes)
+    models = tmp_path / "run" / "models"
+    assert not (models / "last").exists()
+    assert (models / "weights_1").is_dir()
+    with pytest.raises(TrainingError, match="holds a training already; continue it with --resume"):
+        go(data, tmp_path / "run", changes=changes)
+    capsys.readouterr()
+    go(data, tmp_path / "run", changes=changes, resume=True)
+    said = capsys.readouterr().err
+    assert f"note: {models / 'last'} is not there, as after a stop while it was being replaced; continues from " in said
+    assert f"{models / 'weights_1'}\n" in said
+    same_checkpoint(whole.last, models / "last")
+    assert logged(tmp_path / "whole") == logged(tmp_path / "run")
 
 
 def test_another_seed_is_another_training(data, tmp_path):
@@ -277,7 +306,7 @@ def test_channels_last_gives_the_same_numbers(data):
     for order in (torch.contiguous_format, torch.channels_last):
         model.to(memory_format=order)
         model.zero_grad()
-        total, _, _ = objective_of(recipe, model, batch, model(batch.inputs), None)
+        total, _, _ = objective_of(recipe, model, batch, model(batch.inputs))
         total.backward()
         losses.append(total.item())
         gradients.append([x.grad.clone() for x in model.parameters() if x.grad is not None])
@@ -432,7 +461,7 @@ def test_the_total_is_the_weighted_sum_of_the_terms(data):
     batch = next(batches_of(data, recipe).epoch(0))
     model = build_model(recipe)
     with torch.no_grad():
-        total, terms, views = objective_of(recipe, model, batch, model(batch.inputs), None)
+        total, terms, views = objective_of(recipe, model, batch, model(batch.inputs))
     assert set(terms) == {"reprojection", "smoothness"}
     np.testing.assert_allclose(float(total), float(terms["reprojection"] + 0.5 * terms["smoothness"]), rtol=1e-6)
     assert views.sources == ["s"]

@@ -1,5 +1,7 @@
 """The frames that are looked at while a network trains, and their scores, which are the engine's."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tiny_training as tiny
@@ -72,6 +74,18 @@ def test_the_scores_of_a_constant_by_hand(data, tmp_path):
         expected.append(np.mean(np.abs(known - np.median(known)) / known))  # median scaling makes the constant the median
     assert scores["median/abs_rel"] == pytest.approx(np.mean(expected), rel=1e-6)
     assert set(scores) == {f"median/{name}" for name in ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")}
+
+
+def test_frames_without_ground_truth_are_counted(data, tmp_path):
+    opened = open_validation(recipe_of(data), data, tmp_path / "a")
+    assert opened is not None
+    whole = validate(opened, Constant(0.25))
+    limits = dataclasses.replace(opened.settings[0].depth_range, max_m=0.01)  # nothing is as near
+    nearer = dataclasses.replace(opened.settings[0], depth_range=limits)
+    assert "median/unscored" not in whole
+    scores = validate(opened._replace(settings=(nearer,)), Constant(0.25))
+    assert scores["median/unscored"] == 4
+    assert np.isnan(scores["median/abs_rel"])
 
 
 def test_data_that_are_missing(data, tmp_path):

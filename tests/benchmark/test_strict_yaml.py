@@ -204,10 +204,15 @@ def arguments(function: Callable[..., Any], content: dict[str, Any]) -> tuple[di
 
 
 def test_keywords_of_a_constructor_and_of_a_function() -> None:
-    made, problems = arguments(Network, {"scales": [0, 1], "width": 1})
-    assert (made, problems) == ({"scales": (0, 1), "width": 1.0}, [])
-    assert Network(**made).made == (18, (0, 1), 1.0)
-    assert arguments(loss, {"weight": 2, "names": [1, "b"]}) == ({"weight": 2.0, "names": [1, "b"]}, [])
+    made, problems = arguments(Network, {"layers": 50, "scales": [0, 1], "width": 1})
+    assert (made, problems) == ({"layers": 50, "scales": (0, 1), "width": 1.0}, [])
+    assert Network(**made).made == (50, (0, 1), 1.0)
+    assert arguments(loss, {"weight": 2, "names": [1, "b"], "mask": False})[1] == []
+
+
+def test_a_default_does_not_excuse_a_key_unless_it_is_none() -> None:
+    assert arguments(Network, {"width": 1.0})[1] == ["missing key a.layers", "missing key a.scales"]
+    assert arguments(loss, {"weight": 2, "mask": True}) == ({"weight": 2.0, "mask": True}, [])
 
 
 def test_all_wrong_keywords_are_reported() -> None:
@@ -215,6 +220,7 @@ def test_all_wrong_keywords_are_reported() -> None:
     assert problems == [
         "unknown key a.layer (did you mean layers?)",
         "unknown key a.self",
+        "missing key a.layers",
         "a.scales is 4 (int); expected collections.abc.Sequence[int]",
         "missing key a.width",
     ]

@@ -53,9 +53,9 @@ def test_a_subset_of_scales_has_the_published_numbers() -> None:
     assert shapes["decoder.11.conv.weight"] == (1, 16, 3, 3)
 
 
-@pytest.mark.parametrize("scales", [(), (0, 0), (0, 4)])
+@pytest.mark.parametrize("scales", [(), (0, 0), (0, 4), (1, 2)])
 def test_other_scales_are_refused(scales: tuple[int, ...]) -> None:
-    with pytest.raises(TrainingError, match=r"expected a choice of 0, 1, 2, 3"):
+    with pytest.raises(TrainingError, match=r"expected 0, the full size, and any of 1, 2, 3, each at most once"):
         DepthDecoder((64, 64, 128, 256, 512), scales=scales)
 
 
@@ -136,7 +136,7 @@ def test_the_network_itself_refuses_other_sizes() -> None:
 
 @pytest.mark.parametrize("name", POSE_NETWORKS)
 def test_pairs_are_in_temporal_order_and_earlier_ones_inverted(name: str) -> None:
-    network = POSE_NETWORKS[name](layers=18, width=NARROW).eval()
+    network = POSE_NETWORKS[name](width=NARROW).eval()
     seen = images(0, -1, 1, "s")
     features = {source: [torch.rand(2, 64, 2, 3)] for source in seen}
     poses = network(seen, features)
@@ -151,7 +151,7 @@ def test_pairs_are_in_temporal_order_and_earlier_ones_inverted(name: str) -> Non
 @pytest.mark.parametrize("name", POSE_NETWORKS)
 @torch.no_grad()
 def test_motions_begin_forward_where_asked(name: str) -> None:
-    network = POSE_NETWORKS[name](layers=18, width=NARROW, scale=0.1, forward_tz=-0.18)
+    network = POSE_NETWORKS[name](width=NARROW, scale=0.1, forward_tz=-0.18)
     poses = network(images(0, -1, 1), {source: [torch.rand(2, 64, 2, 3)] for source in (0, -1, 1)})
     # The target's points come nearer to a camera that drives on, and are farther from where it was.
     assert poses[1][:, 2, 3].tolist() == pytest.approx([-0.18] * 2, abs=0.09)

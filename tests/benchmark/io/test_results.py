@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import importlib.util
 import io
 import json
 import math
@@ -16,7 +17,7 @@ import small_world as world
 
 from benchmark.errors import ResultError
 from benchmark.evaluate_depth import NO_PREDICTION, ImageTable
-from benchmark.io.results import SCHEMA, method_name, table_csv, to_json, validate_record, write_result
+from benchmark.io.results import SCHEMA, UNCHECKED, method_name, table_csv, to_json, validate_record, write_result
 from benchmark.protocol import load_protocol
 from benchmark.summarize import Inputs, summarize
 
@@ -131,6 +132,12 @@ def test_what_the_schema_allows_beyond_our_own_records() -> None:
     put("scaling", "factor=5.4")(record)
     put("inputs/flipped", "4" * 64)(record)
     validate_record(record, "a.json")
+
+
+def test_an_unchecked_record_is_written_with_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    written = json.loads(write_result(tmp_path, RECORD, TABLE)[-1].read_text("utf-8"))
+    assert written == RECORD | {"warnings": [*RECORD["warnings"], UNCHECKED]}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
