@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.format import open_memmap
 
+from baselines.conventions import BASELINE
 from baselines.hint_matching import DISPARITIES, hint
 from baselines.samples import Samples, find_samples
+from benchmark.align import STEREO_FACTOR
 from benchmark.cores import cpu_count
 from benchmark.errors import DatasetError, OptionError, TrainingError, first_of
 from benchmark.io.files import atomic_write, sweep_abandoned
@@ -31,6 +33,9 @@ Size = tuple[int, int]
 SIZE = (320, 1024)
 CAMERAS = ("image_02", "image_03")
 HEADER_BYTES = 128
+# The median over a list of street scenes is 1.5 to 4.5 units, which is 8 to 24 in metres.
+DOUBTFUL_MEDIAN = 7.0
+DESCRIBED = 1000  # hints, evenly spread, that stand for all of a list
 
 
 class Summary(NamedTuple):
@@ -61,21 +66,55 @@ def read_hint(path: Path) -> npt.NDArray[np.float32]:
     """A hint (h, w) float32, depth in units of which the baseline is 0.1, 0 where there is none.
 
     Raises:
-        TrainingError: missing, truncated, or no array (1, h, w) of float32.
+        TrainingError: missing, truncated, no array (1, h, w) of float32, or values that are no depths.
     """
     try:
-        array = open_memmap(path, mode="r")
+        array = _open_whole(path)
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"{path}: the depth hint cannot be read ({error}); expected a whole array file (1, h, w) of float32. Make what "
             "is missing or damaged with `depthbench hints`, which keeps the files that are whole"
         ) from error
-    if array.ndim != 3 or len(array) != 1 or array.dtype != np.float32:
+    if array.ndim != 3 or len(array) != 1 or not array.size or array.dtype != np.float32:
         raise TrainingError(
             f"{path}: the depth hint is {array.dtype} of shape {array.shape}, expected float32 of shape (1, h, w); make it "
             "again with `depthbench hints --overwrite`"
         )
-    return np.array(array[0])
+    depth = np.array(array[0])
+    if wrong := np.count_nonzero(~(np.isfinite(depth) & (depth >= 0))):
+        raise TrainingError(
+            f"{path}: {wrong} of the {depth.size} values of the depth hint are negative, infinite or NaN; expected depths, and "
+            "0 where there is none. Delete the file and run `depthbench hints` again, which keeps the others"
+        )
+    return depth
+
+
+def describe_hints(folder: Path, hints: npt.NDArray[np.float32]) -> str:
+    """One line for people on the hints (n, h, w) that were read from a folder: how many pixels have one, and their median.
+
+    Of a long list evenly spread frames stand for all, and every fourth row and column.
+
+    Raises:
+        TrainingError: no pixel of any of them has one.
+    """
+    some = hints[:: max(1, len(hints) // DESCRIBED), ::4, ::4]
+    found = some[some > 0]
+    if not found.size and not any(one.any() for one in hints):
+        raise TrainingError(
+            f"{folder}: the {len(hints)} depth hints are 0 everywhere, expected depths: training would be without hints. Make "
+            "them again with `depthbench hints --overwrite`"
+        )
+    line = f"{folder}: {len(hints)} depth hints, {found.size / some.size:.0%} of the pixels have one"
+    if not found.size:
+        return line
+    median = float(np.median(found))
+    line += f", median {median:.3g} units, which is {STEREO_FACTOR * median:.3g} m"
+    if median <= DOUBTFUL_MEDIAN:
+        return line
+    return (
+        f"note: {line}: too far for a street. Hints are depths in units of which the distance of the two cameras is "
+        f"{BASELINE}; those in metres have to be divided by {STEREO_FACTOR}"
+    )
 
 
 def require_hints(folder: Path, samples: Sequence[Samples]) -> dict[Frame, Path]:
@@ -151,7 +190,7 @@ def _pairs(split: Split, data: Path | None) -> dict[Frame, tuple[Path, Path]]:
 def _is_there(path: Path, size: Size) -> bool:
     """Whether the hint is there, whole and of this size; one of another size is an error, as is another kind of array."""
     try:
-        array = open_memmap(path, mode="r")  # reads the header alone, and holds the file's length to it
+        array = _open_whole(path)
     except (OSError, ValueError):
         return False
     if array.shape != (1, *size) or array.dtype != np.float32:
@@ -160,6 +199,14 @@ def _is_there(path: Path, size: Size) -> bool:
             "are of one size: pass that --size, choose another --out, or replace them with --overwrite"
         )
     return True
+
+
+def _open_whole(path: Path) -> npt.NDArray[np.float32]:
+    """An array file mapped into memory: the header is read, and the file's length held to it. ValueError where it differs."""
+    array = open_memmap(path, mode="r")
+    if (size := path.stat().st_size) != array.offset + array.nbytes:
+        raise ValueError(f"the file has {size} bytes, its header says {array.offset + array.nbytes}")
+    return array
 
 
 def _make_all(pairs: dict[Frame, tuple[Path, Path]], out: Path, *, size: Size, jobs: int, quiet: bool) -> list[float]:
@@ -220,7 +267,9 @@ def _pair(paths: tuple[Path, Path], size: Size) -> list[npt.NDArray[np.uint8]]:
 
 
 def _unwritable(path: Path, error: OSError) -> TrainingError:
+    # NumPy's own error, of bytes that were not written, has no reason with it.
+    reason = error.strerror or "the disk is full, or a limit on the size of files is reached"
     return TrainingError(
-        f"{path}: the depth hint cannot be written ({error.strerror or error}). Free some space or choose another --out; what "
+        f"{path}: the depth hint cannot be written ({reason}). Free some space or choose another --out; what "
         "is finished stays, and the same command continues"
     )

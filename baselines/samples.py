@@ -135,7 +135,12 @@ def find_samples(
 def _open(split: Split, data: Path | None, *, stereo: bool) -> tuple[Path, ImageSource]:
     if split.dataset not in IMAGE_SOURCES:
         raise OptionError(f"{split.name}: frames of {split.dataset}; expected a split of {', '.join(IMAGE_SOURCES)}")
-    root = data_root(split.dataset, data)
+    try:
+        root = data_root(split.dataset, data)
+    except DatasetError as error:
+        if command := _rendered_by(split, data or Path("DIR")):
+            raise DatasetError(f"{error} The frames of {split.name} are rendered: {command}") from error
+        raise
     return root, IMAGE_SOURCES[split.dataset](root, split, stereo=stereo)
 
 
@@ -185,7 +190,29 @@ def _note(split: Split, lacking: Sequence[Frame], offsets: Sequence[int], root: 
 
 
 def _where_to_get(split: Split, root: Path) -> str:
+    """What brings the frames of a split: the renderer where they are its own, else whoever distributes them."""
+    if command := _rendered_by(split, root.parent):
+        return f"{command} renders it"
     if split.dataset == "ddad":
         return ddad.OBTAIN
-    name = split.source if split.role == "custom" else split.name
-    return f"`{shlex.join(['depthbench', 'datasets', 'verify', '--data', str(root), '--split', name])}` names the archives"
+    return (
+        f"`{shlex.join(['depthbench', 'datasets', 'verify', '--data', str(root), '--split', _name(split)])}` names the archives"
+    )
+
+
+def _rendered_by(split: Split, out: Path) -> str:
+    """The command that renders the drives of a split into a folder, like what is there; empty where they are not its own."""
+    from datasets_prep.world.make import FORMS  # compiled loops, wanted here alone
+    from datasets_prep.world.record import read_record
+
+    form = FORMS[split.dataset]
+    if not all(form.name.fullmatch(drive) for drive in split.drives):
+        return ""
+    record = read_record(form, out / form.folder)
+    same = ["--size", f"{record.height}x{record.width}", "--seed", str(record.seed)] if record else []
+    return f"`{shlex.join(['depthbench', 'datasets', 'render', '--out', str(out), '--split', _name(split), *same])}`"
+
+
+def _name(split: Split) -> str:
+    """What to pass as --split."""
+    return split.source if split.role == "custom" else split.name

@@ -8,7 +8,9 @@ from kitti_tree import DATE, DRIVE, write_calibration, write_list
 
 from baselines import hints
 from baselines.hint_matching import candidates, depth_of, fuse, hint, photometric, planes, warp
-from baselines.hints import hint_path, make_hints, read_hint
+from baselines.hints import describe_hints, hint_path, make_hints, read_hint
+from baselines.image_cache import open_cache
+from baselines.samples import find_samples
 from benchmark.errors import DatasetError, OptionError, SplitError, TrainingError
 from benchmark.splits import Frame, read_list
 
@@ -273,7 +275,16 @@ def test_a_size_that_cannot_be_matched(size, data, tmp_path):
         make(data, tmp_path / "hints", size=size)
 
 
-@pytest.mark.parametrize("array", [np.zeros((48, 240), np.float32), np.zeros((1, 48, 240)), np.zeros((2, 4, 4), np.float32)])
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((48, 240), np.float32),
+        np.zeros((1, 48, 240)),
+        np.zeros((2, 4, 4), np.float32),
+        np.zeros((1, 0, 0), np.float32),
+        np.zeros((0, 4, 4), np.float32),
+    ],
+)
 def test_an_array_that_is_no_hint_is_refused(array, tmp_path):
     np.save(tmp_path / "hint.npy", array)
     with pytest.raises(TrainingError, match=r"hint\.npy: the depth hint is float.* expected float32 of shape"):
@@ -288,6 +299,83 @@ def test_a_missing_or_truncated_hint_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(TrainingError, match="cannot be read"):
         read_hint(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.5])
+def test_values_that_are_no_depths_are_counted(value, tmp_path):
+    depth = np.ones((1, 4, 5), np.float32)
+    depth[0, 2, 1:3] = value
+    depth[0, 0] = 0  # no hint there, which is fine
+    np.save(tmp_path / "hint.npy", depth)
+    with pytest.raises(TrainingError, match=r"hint\.npy: 2 of the 20 values of the depth hint are negative, infinite or NaN"):
+        read_hint(tmp_path / "hint.npy")
+
+
+def test_a_file_with_bytes_after_its_end_is_made_again(data, tmp_path):
+    out = tmp_path / "hints"
+    make(data, out)
+    whole = path_of(out, 1).read_bytes()
+    path_of(out, 1).write_bytes(whole + b"more")
+    with pytest.raises(TrainingError, match=f"the file has {len(whole) + 4} bytes, its header says {len(whole)}"):
+        read_hint(path_of(out, 1))
+    assert make(data, out).made == 1
+    assert path_of(out, 1).read_bytes() == whole
+
+
+def test_hints_are_described(tmp_path):
+    hints = np.zeros((2, 8, 8), np.float32)
+    hints[:, :4] = [[[2]], [[3]]]
+    line = f"{tmp_path}: 2 depth hints, 50% of the pixels have one, median 2.5 units, which is 13.5 m"
+    assert describe_hints(tmp_path, hints) == line
+    metres = describe_hints(tmp_path, 5.4 * hints)
+    assert metres.startswith(
+        f"note: {tmp_path}: 2 depth hints, 50% of the pixels have one, median 13.5 units, which is 72.9 m: "
+    )
+    assert metres.endswith("those in metres have to be divided by 5.4")
+
+
+def test_hints_that_are_zero_everywhere_are_refused(tmp_path):
+    zero = np.zeros((2, 8, 8), np.float32)
+    with pytest.raises(TrainingError, match=r"the 2 depth hints are 0 everywhere.*without hints"):
+        describe_hints(tmp_path, zero)
+    zero[1, 3, 3] = 1  # between the rows and columns that are looked at
+    assert describe_hints(tmp_path, zero) == f"{tmp_path}: 2 depth hints, 0% of the pixels have one"
+
+
+def test_what_is_cached_is_described_and_checked(data, tmp_path, capsys):
+    out = tmp_path / "hints"
+    make(data, out)
+    samples = find_samples(read_list(data / "left.txt"), data, context=(), stereo=True)
+    for _ in range(2):  # made, and opened again
+        open_cache(tmp_path / "cache", samples, size=(24, 120), hints=out)
+        assert f"{out}: 3 depth hints, " in capsys.readouterr().err
+    open_cache(tmp_path / "cache", samples, size=(24, 120), hints=out, quiet=True)
+    assert capsys.readouterr().err == ""
+    depth = np.load(path_of(out, 5))
+    depth[0, 1, 1] = np.nan  # a pixel that the resized hint does not have
+    np.save(path_of(out, 5), depth)
+    with pytest.raises(TrainingError, match=r"0000000005\.npy: 1 of the 11520 values"):
+        open_cache(tmp_path / "cache", samples, size=(24, 120), hints=out, quiet=True)
+
+
+@pytest.mark.golden
+def test_hints_of_a_real_pair_are_taken_for_what_they_are(real_data):
+    folder = real_data / "kitti_raw/2011_09_26/2011_09_26_drive_0001_sync"
+    left, right = (cv2.imread(str(folder / camera / "data/0000000005.png"))[..., ::-1] for camera in ("image_02", "image_03"))
+    depth = hint(*(cv2.resize(image, (1024, 320), interpolation=cv2.INTER_AREA) for image in (left, right)))[None]
+    assert not describe_hints(folder, depth).startswith("note")
+    assert describe_hints(folder, 5.4 * depth).startswith("note")
+
+
+def test_a_full_disk_without_a_reason(data, tmp_path, monkeypatch):
+    def short(file, array) -> None:
+        raise OSError("12288 requested and 5088 written")
+
+    monkeypatch.setattr(hints.np, "save", short)
+    with pytest.raises(
+        TrainingError, match="cannot be written \\(the disk is full, or a limit on the size of files is reached"
+    ):
+        make(data, tmp_path / "hints", jobs=1)
 
 
 def test_the_command(data, tmp_path, run):

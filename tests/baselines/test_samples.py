@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from dgp_scene import SHAPE as DDAD_SHAPE
 from dgp_scene import write_dataset
 from kitti_tree import DRIVE, write_list
@@ -89,6 +90,24 @@ def test_a_missing_target_and_a_missing_partner_are_errors(data):
         DatasetError, match=rf"1 of the 8 frames of left have no image of the other camera: {DRIVE}/image_03/7\."
     ):
         find_samples(read_list(data / "left.txt"), data, stereo=True)
+
+
+def test_frames_of_the_street_world_are_rendered_rather_than_fetched(tmp_path):
+    (tmp_path / "kitti_raw").mkdir()
+    with pytest.raises(DatasetError) as error:
+        find_samples(load_split("world_small/test"), tmp_path)
+    assert f"(`depthbench datasets render --out {tmp_path} --split world_small/test` renders it)" in str(error.value)
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(DatasetError, match=rf"not a folder.* datasets render --out {nowhere} --split world_small/test`$"):
+        find_samples(load_split("world_small/test"), nowhere)
+    with pytest.raises(DatasetError, match=r"datasets download`\.$"):
+        find_samples(load_split("kitti_eigen_zhou/val"), nowhere)
+    own = write_list(tmp_path / "own.txt", [3], drive="2031_05_01_drive_0001_sync")
+    record = {"generator": 1, "seed": 7, "height": 64, "width": 208, "train": {}, "val": {}}
+    (tmp_path / "world.yaml").write_text(yaml.safe_dump(record))
+    with pytest.raises(DatasetError) as error:
+        find_images(read_list(own), tmp_path / "kitti_raw")
+    assert f"`depthbench datasets render --out {tmp_path} --split {own} --size 64x208 --seed 7` renders it" in str(error.value)
 
 
 def test_nothing_left_is_an_error(data):
