@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime
 import difflib
 import hashlib
 import json
 import shutil
-import zipfile
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from baselines.atomic_folder import atomic_folder
-from benchmark.errors import OptionError, TrainingError, first_of
+from baselines.training_extra import require_training
+from baselines.weights_content import check_checkpoint, check_disparities, check_sizes, checkpoint_in, wanted
+from benchmark.errors import DatasetError, OptionError, TrainingError
 from benchmark.io.files import atomic_write, sha256_of
 from datasets_prep.fetch import PATIENT, Patience, fetch
 from datasets_prep.progress import Progress, say
-from datasets_prep.unpack import DamagedError, unpack
+from datasets_prep.unpack import DamagedError, HostileError, unpack
 
 BASE_URL = "https://storage.googleapis.com/niantic-lon-static/research/"
 NOTICE = (
@@ -27,9 +30,7 @@ NOTICE = (
 )
 ADVICE = "The address is built from --base-url; compare it with the project's README on GitHub"
 ORIGIN = "origin.json"  # beside the weights: from where they came, and the hash of what came
-NEEDED = ("encoder.pth", "depth.pth")
 MAX_BYTES = 4 * 10**9  # of an archive, and unpacked; the published ones have a tenth of this
-MAX_MEMBERS = 1000
 
 
 class Release(NamedTuple):
@@ -117,6 +118,48 @@ def table() -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     ]  # fmt: skip
 
 
+class Source(NamedTuple):
+    """Where weights or disparities lie on the server, what their MD5 should be (None: unknown), and where they go."""
+
+    url: str
+    md5: str | None
+    target: Path
+    origin: Path
+
+    @property
+    def already(self) -> bool:
+        """Whether they were downloaded before."""
+        return self.origin.is_file() and self.target.exists()
+
+
+def find_source(
+    name: str, out: Path, *, disparities: bool = False, accept_unverified: bool = False, base_url: str = BASE_URL
+) -> Source:
+    """What `download` would fetch; nothing is fetched.
+
+    Raises:
+        OptionError: there is no such model, it has no disparities, nothing vouches for the file, or PyTorch is missing.
+    """
+    one = release(name)
+    path = one.disparities if disparities else one.archive
+    if path is None:
+        have = ", ".join(other.name for other in releases() if other.disparities)
+        raise OptionError(f"{name} has no published disparities; those that have: {have}.")
+    target = out / (f"{name}.npy" if disparities else name)
+    origin = _beside(target) if disparities else target / ORIGIN
+    source = Source(f"{base_url.rstrip('/')}/{path}", None if disparities else one.md5, target, origin)
+    if source.already:
+        return source
+    if source.md5 is None and not accept_unverified:
+        raise OptionError(
+            f"No checksum is published for {source.url}, so nothing vouches for the file. Pass --accept-unverified to download "
+            "it all the same; its sha256 is then recorded beside it."
+        )
+    if not disparities:
+        require_training("weights download, which looks into what it installs,")
+    return source
+
+
 def download(
     name: str, out: Path, *, disparities: bool = False, accept_unverified: bool = False, base_url: str = BASE_URL,
     patience: Patience = PATIENT,
@@ -130,36 +173,30 @@ def download(
         DatasetError: the server cannot be reached, or the archive is damaged or hostile.
         TrainingError: the bytes are not those that were published, or not those of a checkpoint.
     """
-    one = release(name)
-    path = one.disparities if disparities else one.archive
-    if path is None:
-        have = ", ".join(other.name for other in releases() if other.disparities)
-        raise OptionError(f"{name} has no published disparities; those that have: {have}.")
-    target = out / (f"{name}.npy" if disparities else name)
-    origin = _beside(target) if disparities else target / ORIGIN
-    if origin.is_file() and target.exists():
-        return Downloaded(target, already=True)
-    url, md5 = f"{base_url.rstrip('/')}/{path}", None if disparities else one.md5
-    if md5 is None and not accept_unverified:
-        raise OptionError(
-            f"No checksum is published for {url}, so nothing vouches for the file. Pass --accept-unverified to download it all "
-            "the same; its sha256 is then recorded beside it."
-        )
-    arrived = _fetched(url, out / f".{target.name}.download", patience=patience)
-    about = _about(one, url, arrived, md5)
+    source = find_source(name, out, disparities=disparities, accept_unverified=accept_unverified, base_url=base_url)
+    if source.already:
+        return Downloaded(source.target, already=True)
+    # Each address has a name of its own: what another one sent is never taken for its.
+    begun = f".{source.target.name}."
+    arrived = out / f"{begun}{hashlib.sha256(source.url.encode()).hexdigest()[:8]}.download"
+    _fetch(source.url, arrived, name=name, patience=patience)
+    about = _about(release(name), source.url, arrived, source.md5)
     if disparities:
-        arrived.replace(target)
-        with atomic_write(origin) as file:
+        with _refused(source.url, arrived, arrived):
+            check_disparities(arrived)
+        arrived.replace(source.target)
+        with atomic_write(source.origin) as file:
             file.write(about)
     else:
-        _install(arrived, target, about)
-        arrived.unlink()
-    return Downloaded(target, already=False)
+        _install(source.url, arrived, source.target, about)
+    for path in out.glob(f"{begun}*.download*"):
+        path.unlink(missing_ok=True)
+    return Downloaded(source.target, already=False)
 
 
-def _fetched(url: str, arrived: Path, *, patience: Patience) -> Path:
+def _fetch(url: str, arrived: Path, *, name: str, patience: Patience) -> None:
     if arrived.exists():
-        return arrived  # whole, from a run that was interrupted afterwards
+        return  # whole, from a run that was interrupted afterwards
     try:
         arrived.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -171,8 +208,28 @@ def _fetched(url: str, arrived: Path, *, patience: Patience) -> Path:
                 raise TrainingError(f"{url} is larger than {MAX_BYTES / 1e9:.0f} GB, as no checkpoint is. Check the address.")
             report(done, total)
 
-        fetch(url, arrived, report=bounded, say=say, patience=patience, advice=ADVICE)
-    return arrived
+        def named(line: str) -> None:
+            say(line.replace(arrived.name, name))
+
+        fetch(url, arrived, report=bounded, say=named, patience=patience, advice=ADVICE)
+
+
+@contextlib.contextmanager
+def _refused(url: str, arrived: Path, *places: Path) -> Iterator[None]:
+    """What is found to be wrong in the block is the server's: its file is removed, so that the next run asks again.
+
+    Raises:
+        DatasetError, TrainingError: that of the block, naming the address in place of our temporary `places`.
+    """
+    try:
+        yield
+    except (DamagedError, HostileError, TrainingError) as error:
+        arrived.unlink(missing_ok=True)
+        text = str(error)
+        for place in places:
+            text = text.replace(str(place), url)
+        kind = TrainingError if isinstance(error, TrainingError) else DatasetError
+        raise kind(f"{text} Nothing of it was installed, and what came was removed.") from error
 
 
 def _about(one: Release, url: str, arrived: Path, md5: str | None) -> bytes:
@@ -199,52 +256,20 @@ def _about(one: Release, url: str, arrived: Path, md5: str | None) -> bytes:
     return (json.dumps(about, indent=2) + "\n").encode()
 
 
-def _install(archive: Path, folder: Path, about: bytes) -> None:
+def _install(url: str, archive: Path, folder: Path, about: bytes) -> None:
     """Unpack the files of a checkpoint into the folder, which appears whole."""
-    try:
-        _check_sizes(archive)
-        with atomic_folder(folder) as temporary:
-            unpacked = temporary / "archive"
-            unpack(archive, unpacked, wanted=_wanted)
-            for path in _checkpoint_in(unpacked, archive).iterdir():
-                if path.is_file():
-                    path.replace(temporary / path.name)
-            shutil.rmtree(unpacked)
-            (temporary / ORIGIN).write_bytes(about)
-    except DamagedError:
-        archive.unlink(missing_ok=True)
-        raise
-
-
-def _checkpoint_in(unpacked: Path, archive: Path) -> Path:
-    """The one folder with a checkpoint, wherever the archive has it."""
-    folders = [path.parent for path in unpacked.rglob(NEEDED[0]) if all((path.parent / name).is_file() for name in NEEDED)]
-    if len(folders) != 1:
-        there = first_of(sorted(str(path.relative_to(unpacked)) for path in unpacked.rglob("*.pth"))) or "no .pth file"
-        raise TrainingError(
-            f"{archive} holds {len(folders)} folders with {' and '.join(NEEDED)}; expected one. It has {there}."
-        )
-    return folders[0]
-
-
-def _wanted(name: str) -> bool:
-    """Weights, and the options of the training; not what a Mac adds."""
-    last = name.rsplit("/", maxsplit=1)[-1]
-    return not last.startswith(".") and (last.endswith(".pth") or last == "opt.json")
-
-
-def _check_sizes(archive: Path) -> None:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = opened.infolist()
-    except (zipfile.BadZipFile, OSError):
-        return  # said better where it is unpacked
-    size = sum(info.file_size for info in members)
-    if len(members) > MAX_MEMBERS or size > MAX_BYTES:
-        raise TrainingError(
-            f"{archive} unpacks to {len(members)} files of {size / 1e9:.1f} GB; expected the few of a checkpoint, "
-            f"{MAX_BYTES / 1e9:.0f} GB at most. Nothing was unpacked; check where it came from."
-        )
+    with atomic_folder(folder) as temporary:
+        unpacked = temporary / "archive"
+        with _refused(url, archive, archive, unpacked):
+            check_sizes(archive, MAX_BYTES)
+            unpack(archive, unpacked, wanted=wanted)
+            found = checkpoint_in(unpacked, archive)
+            check_checkpoint(found)
+        for path in found.iterdir():
+            if path.is_file():
+                path.replace(temporary / path.name)
+        shutil.rmtree(unpacked)
+        (temporary / ORIGIN).write_bytes(about)
 
 
 def _release(row: dict[str, str]) -> Release:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,14 +35,17 @@ def weights_download(
     names: tuple[str, ...], out: Path, *, disparities: bool, accept_unverified: bool, base_url: str | None
 ) -> None:
     """Download models by name; an interrupted download continues."""
-    from baselines.weights import BASE_URL, NOTICE, download, release
+    from baselines.weights import BASE_URL, NOTICE, download, find_source, release
 
+    how: dict[str, Any] = {
+        "disparities": disparities, "accept_unverified": accept_unverified, "base_url": base_url or BASE_URL
+    }  # fmt: skip
     wanted = [release(name) for name in dict.fromkeys(names)]
+    for one in wanted:
+        find_source(one.name, out, **how)  # what is wrong with the last is said before the first is fetched
     click.echo(NOTICE, err=True)
     for one in wanted:
-        made = download(
-            one.name, out, disparities=disparities, accept_unverified=accept_unverified, base_url=base_url or BASE_URL
-        )  # fmt: skip
+        made = download(one.name, out, **how)
         click.echo(f"{made.path}: {'already there' if made.already else 'downloaded'}", err=True)
         if one.abs_rel is not None:
             expected = f"abs_rel {one.abs_rel:.3f}, δ<1.25 {one.a1:.3f} under {one.protocol} with --scaling {one.scaling}"

@@ -237,7 +237,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _kept(part: Path) -> str:
-    return f"{size_of(part)} bytes are kept in {part}."
+    return f"{size_of(part)} bytes are kept in {part}." if part.exists() else "Nothing was downloaded."
 
 
 def _reason(error: object) -> str:

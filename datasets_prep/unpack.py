@@ -20,6 +20,10 @@ class DamagedError(DatasetError):
     """The archive's own bytes are wrong: no zip, a CRC that differs, an end that is missing."""
 
 
+class HostileError(DatasetError):
+    """A member would be written somewhere else, or is no plain file."""
+
+
 class Unpacked(NamedTuple):
     """What an archive held: its file names, and how many of them were written."""
 
@@ -105,7 +109,7 @@ def _checked_members(archive: Path, opened: zipfile.ZipFile) -> list[zipfile.Zip
         if fault is None and not info.is_dir() and info.filename in seen:
             fault = "is listed twice"
         if fault is not None:
-            raise DatasetError(
+            raise HostileError(
                 f"{archive}: the member {info.orig_filename!r} {fault}; nothing of this archive was unpacked. Members "
                 "should be plain files below the folder. Delete the archive and check where it came from."
             )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from os import environ, killpg
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from signal import SIGINT, SIGKILL
+from types import FrameType
 from typing import NamedTuple
 
 import yaml
@@ -24,12 +26,12 @@ from baselines.recipe import Recipe
 from baselines.reference import depth_hints, monodepth2
 from baselines.reference.data_folder import find_lists, link_images, write_lists
 from baselines.reference.fixes import Applied, apply_fixes, copy_code
+from baselines.reference.last_weights import MODEL, last_weights
 from benchmark.cores import cpu_count
 from benchmark.errors import OptionError, TrainingError
 from benchmark.io.files import atomic_write
 from datasets_prep.progress import say
 
-MODEL = "reference"  # the code's --model_name, a folder in that of the run
 LIBRARIES = {"torch": "torch", "torchvision": "torchvision", "PIL": "pillow"}  # module and distribution
 ASK_VERSIONS = """
 import json, sys
@@ -46,9 +48,9 @@ for module, name in json.loads(sys.argv[1]).items():
 print(json.dumps(found))
 """
 PROGRESS = re.compile(r"^epoch\s+\d+ \| batch")
-WEIGHTS = re.compile(r"weights_(\d+)")
 LAST_LINES = 8
-GRACE_S = 10.0
+LAST_CHARACTERS = 200  # of each
+GRACE_S = 5.0  # less than what docker and batch systems leave between SIGTERM and SIGKILL
 LICENCE = "the authors' code is theirs, under their licence (for research, not for commerce); nothing of it is in depthbench"
 
 
@@ -105,7 +107,7 @@ def run_reference(
         require_hints(hints, lists)
     versions = _versions(interpreter)
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="depthbench-reference-") as temporary:
+    with _termination_as_interrupt(), tempfile.TemporaryDirectory(prefix="depthbench-reference-") as temporary:
         run, images = Run(interpreter, Path(temporary) / "code", out), Path(temporary) / "data"
         copy_code(checkout, run.copy)
         applied = apply_fixes(run.copy, versions)
@@ -115,7 +117,10 @@ def run_reference(
         command = [interpreter, "train.py", *options, *(["--no_cuda"] if cpu else [])]
         _record(run, recipe, checkout, command=command, versions=versions, applied=applied)
         _follow(command, run, checkout)
-    return _last_weights(out)
+    weights = last_weights(out)
+    if weights is None:
+        raise TrainingError(f"{out / MODEL}: the authors' code has ended without a checkpoint; see {out / 'reference.log'}")
+    return weights
 
 
 def _check(code: str, checkout: Path, out: Path) -> Code:
@@ -146,8 +151,8 @@ def _versions(interpreter: str) -> dict[str, str | None]:
     try:
         return dict(json.loads(done.stdout.splitlines()[-1]))
     except (IndexError, ValueError) as error:
-        came = " ".join((done.stderr or done.stdout).split())[-300:]
-        raise OptionError(f"--python {interpreter}: does not run as a Python interpreter ({came}); pass another one") from error
+        what = f"does not run as a Python interpreter (exit code {done.returncode})"
+        raise OptionError(f"--python {interpreter}: {what}; pass another one") from error
 
 
 def _record(
@@ -160,7 +165,8 @@ def _record(
     }  # fmt: skip
     with atomic_write(run.out / "reference.yaml") as file:
         file.write(yaml.safe_dump(content, sort_keys=False, width=1000).encode())
-    for line in (LICENCE, *(f"fixed in a copy: {fix.text()}" for fix in applied), f"running {shlex.join(command)}"):
+    fixes = [f"{'fixed in a copy' if fix.places else 'NOT FIXED'}: {fix.text()}" for fix in applied]
+    for line in (LICENCE, *fixes, f"running {shlex.join(command)}"):
         say(f"reference: {line}")
 
 
@@ -169,7 +175,7 @@ def _follow(command: list[str], run: Run, checkout: Path) -> None:
     path = run.out / "reference.log"
     last: deque[str] = deque(maxlen=LAST_LINES)
     process = subprocess.Popen(
-        command, cwd=run.copy, env={**environ, "PYTHONUNBUFFERED": "1"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        command, cwd=run.copy, env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
     )  # fmt: skip
     try:
@@ -177,7 +183,7 @@ def _follow(command: list[str], run: Run, checkout: Path) -> None:
             for line in process.stdout or ():
                 log.write(line)
                 log.flush()
-                last.extend([line.strip()] if line.strip(" \n^~") else [])
+                last.extend([line.strip()[:LAST_CHARACTERS]] if line.strip(" \n^~") else [])
                 if PROGRESS.match(line):
                     say(f"reference: {line.rstrip()}")
         code = process.wait()
@@ -190,27 +196,43 @@ def _follow(command: list[str], run: Run, checkout: Path) -> None:
         )
 
 
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """What batch systems, containers and a closed terminal send counts as Ctrl-C, so that the code ends with us."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # another one does not disturb the clearing up
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    ours = [number for number in numbers if before[number] is not signal.SIG_IGN]  # nohup ignores one
+    # Python lets no other thread set handlers.
+    ours = ours if threading.current_thread() is threading.main_thread() else []
+    try:
+        for number in ours:
+            signal.signal(number, interrupt)
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])
+
+
 def _end(process: subprocess.Popen[str]) -> None:
     """End the process and its loaders, if they still run: an interrupt as from the keyboard first, then without asking."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            killpg(process.pid, SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_S)
-    with suppress(ProcessLookupError, PermissionError):
-        killpg(process.pid, SIGKILL)
+    if sys.platform == "win32":  # which has no groups of processes to signal
+        process.kill()
+    else:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_S)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if process.stdout is not None:
         process.stdout.close()
-
-
-def _last_weights(out: Path) -> Path:
-    folders = {
-        int(found[1]): path for path in (out / MODEL / "models").glob("weights_*") if (found := WEIGHTS.fullmatch(path.name))
-    }
-    if not folders:
-        raise TrainingError(f"{out / MODEL}: the authors' code has ended without a checkpoint; see {out / 'reference.log'}")
-    return folders[max(folders)]
 
 
 CODES = {

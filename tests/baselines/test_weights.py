@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from archive_server import Site, serve, zip_of
 from click.testing import CliRunner, Result
@@ -23,16 +24,38 @@ from benchmark.protocol import load_protocol
 from benchmark.splits import load_split
 from datasets_prep.fetch import Patience
 
+Files = dict[str, bytes]
+DISPARITIES = "/monodepth2/mono_640x192_eigen.npy"
 HASTE = Patience(attempts=3, pause_s=0.0)
-FILES = {"encoder.pth": b"e" * 400_000, "depth.pth": b"d" * 1000, "pose.pth": b"p"}
 VERIFIED, UNVERIFIED = "mono+stereo_640x192", "DH-Resnet50"
 PATH, OTHER_PATH = "/monodepth2/mono%2Bstereo_640x192.zip", "/depth-hints/DH-Resnet50/models.zip"
 
 
+def npy_of(*shape: int) -> bytes:
+    packed = io.BytesIO()
+    np.save(packed, np.ones(shape, np.float32))
+    return packed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """The files of a small network's checkpoint, in the published layout."""
+    pytest.importorskip("torch", reason="needs depthbench[train]")
+    from baselines.checkpoints import parts_of, save_parts
+    from baselines.networks.monodepth2_depth import Monodepth2Depth
+    from baselines.networks.monodepth2_pose import SeparatePose
+
+    folder = tmp_path_factory.mktemp("trained") / "small"
+    save_parts(
+        folder, parts_of(Monodepth2Depth(width=1 / 16), SeparatePose(width=1 / 16)), height=64, width=96, use_stereo=True
+    )
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(monkeypatch: pytest.MonkeyPatch, checkpoint: Files) -> Iterator[Site]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serve({PATH: zip_of(FILES), OTHER_PATH: zip_of(FILES)}) as running:
+    with serve({PATH: zip_of(checkpoint), OTHER_PATH: zip_of(checkpoint), DISPARITIES: npy_of(697, 2, 3)}) as running:
         yield running
 
 
@@ -101,10 +124,10 @@ def test_list_shows_all() -> None:
 
 
 @pytest.mark.usefixtures("_published")
-def test_a_verified_archive_becomes_a_folder(site: Site, tmp_path: Path) -> None:
+def test_a_verified_archive_becomes_a_folder(site: Site, tmp_path: Path, checkpoint: Files) -> None:
     folder = fetched(site, VERIFIED, tmp_path)
     assert folder == tmp_path / VERIFIED
-    assert {path.name: path.read_bytes() for path in folder.glob("*.pth")} == FILES
+    assert {path.name: path.read_bytes() for path in folder.glob("*.pth")} == checkpoint
     assert [path.name for path in tmp_path.iterdir()] == [VERIFIED]
     origin = json.loads((folder / ORIGIN).read_text())
     assert origin["sha256"] == hashlib.sha256(site.files[PATH]).hexdigest()
@@ -115,11 +138,11 @@ def test_a_verified_archive_becomes_a_folder(site: Site, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("_published")
-def test_an_interrupted_download_continues(site: Site, tmp_path: Path) -> None:
+def test_an_interrupted_download_continues(site: Site, tmp_path: Path, checkpoint: Files) -> None:
     size = len(site.files[PATH])
     site.drop_at = [size // 3] * 3
     folder = fetched(site, VERIFIED, tmp_path)
-    assert (folder / "encoder.pth").read_bytes() == FILES["encoder.pth"]
+    assert (folder / "encoder.pth").read_bytes() == checkpoint["encoder.pth"]
     assert [asked for asked in site.ranges() if asked] != []
 
 
@@ -141,12 +164,12 @@ def test_what_nothing_vouches_for_is_not_fetched_unless_accepted(site: Site, tmp
     assert origin["verified"] == "not verified: no checksum is published"
 
 
-def test_a_checkpoint_inside_a_folder_is_found_and_junk_left_out(site: Site, tmp_path: Path) -> None:
-    inner = {f"models/weights_19/{name}": content for name, content in FILES.items()}
+def test_a_checkpoint_inside_a_folder_is_found_and_junk_left_out(site: Site, tmp_path: Path, checkpoint: Files) -> None:
+    inner = {f"models/weights_19/{name}": content for name, content in checkpoint.items()}
     junk = {"__MACOSX/models/weights_19/._encoder.pth": b"x", "models/.DS_Store": b"x", "models/readme.txt": b"x"}
     site.files[OTHER_PATH] = zip_of({**inner, **junk})
     folder = fetched(site, UNVERIFIED, tmp_path, accept_unverified=True)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, ORIGIN])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*checkpoint, ORIGIN])
 
 
 @pytest.mark.parametrize(
@@ -160,30 +183,64 @@ def test_a_checkpoint_inside_a_folder_is_found_and_junk_left_out(site: Site, tmp
             r"holds 0 folders with encoder\.pth and depth\.pth; expected one\. It has pose\.pth",
         ),
         ({"readme": b"x"}, TrainingError, "It has no .pth file"),
-        ({f"{at}/{name}": b"x" for at in "ab" for name in FILES}, TrainingError, "holds 2 folders"),
+        ({f"{at}/{name}": b"x" for at in "ab" for name in ("encoder.pth", "depth.pth")}, TrainingError, "holds 2 folders"),
         ({f"{n}.pth": b"x" for n in range(1001)}, TrainingError, "unpacks to 1001 files"),
     ],
 )
 def test_hostile_and_other_archives_are_refused(
     members: dict[str, bytes], error: type[Exception], text: str, site: Site, tmp_path: Path
 ) -> None:
+    good = site.files[OTHER_PATH]
     site.files[OTHER_PATH] = zip_of(members)
-    with pytest.raises(error, match=text):
+    with pytest.raises(error, match=text) as caught:
         fetched(site, UNVERIFIED, tmp_path / "out", accept_unverified=True)
-    assert [path.name for path in tmp_path.rglob("*") if path.suffix == ".pth"] == []
-    assert not (tmp_path / "out" / UNVERIFIED).exists()
+    assert str(caught.value).endswith("Nothing of it was installed, and what came was removed.")
+    assert f"{site.url}{OTHER_PATH}" in str(caught.value)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "out"]
+    site.files[OTHER_PATH] = good
+    assert fetched(site, UNVERIFIED, tmp_path / "out", accept_unverified=True).is_dir()
+
+
+def test_what_is_no_checkpoint_is_not_installed(site: Site, tmp_path: Path, checkpoint: Files) -> None:
+    site.files[OTHER_PATH] = zip_of(checkpoint | {"depth.pth": b"x"})
+    with pytest.raises(TrainingError, match=rf"^{site.url}{OTHER_PATH}/depth\.pth cannot be read.* what came was removed\.$"):
+        fetched(site, UNVERIFIED, tmp_path, accept_unverified=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_installed_predicts(site: Site, tmp_path: Path) -> None:
+    folder = fetched(site, UNVERIFIED, tmp_path, accept_unverified=True)
+    from baselines.predict_network_poses import open_predictor
+
+    assert open_predictor(folder, device="cpu").network.size == (64, 96)
+
+
+def test_a_folder_in_the_way_keeps_the_archive_of_this_address_only(site: Site, tmp_path: Path) -> None:
+    (tmp_path / UNVERIFIED).mkdir()
+    (tmp_path / UNVERIFIED / "notes.txt").touch()
+    for _ in range(2):
+        with pytest.raises(TrainingError, match=r"holds notes\.txt"):
+            fetched(site, UNVERIFIED, tmp_path, accept_unverified=True)
+    assert len(site.requests) == 1
+    (tmp_path / UNVERIFIED / "notes.txt").unlink()
+    site.files["/mirror" + OTHER_PATH] = site.files[OTHER_PATH]
+    url = f"{site.url}/mirror"
+    folder = download(UNVERIFIED, tmp_path, base_url=url, patience=HASTE, accept_unverified=True).path
+    assert len(site.requests) == 2
+    assert json.loads((folder / ORIGIN).read_text())["url"] == url + OTHER_PATH
+    assert [path.name for path in tmp_path.iterdir()] == [UNVERIFIED]
 
 
 def test_what_is_too_large_is_refused(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in FILES.items():
-            file.writestr(name, content)
+        for name in ("encoder.pth", "depth.pth"):
+            file.writestr(name, bytes(200_000))
     site.files[OTHER_PATH] = packed.getvalue()
     monkeypatch.setattr(module, "MAX_BYTES", 300_000)
-    with pytest.raises(TrainingError, match=r"unpacks to 3 files of 0\.0 GB"):  # the archive itself is small
+    with pytest.raises(TrainingError, match=r"unpacks to 2 files of 0\.0 GB"):  # the archive itself is small
         fetched(site, UNVERIFIED, tmp_path / "a", accept_unverified=True)
-    monkeypatch.setattr(module, "MAX_BYTES", 300)
+    monkeypatch.setattr(module, "MAX_BYTES", 100)
     with pytest.raises(TrainingError, match="is larger than"):
         fetched(site, UNVERIFIED, tmp_path / "b", accept_unverified=True)
 
@@ -199,18 +256,26 @@ def test_a_damaged_archive_is_removed_so_that_the_next_run_fetches_it(site: Site
 
 
 def test_disparities_are_a_file_with_its_origin_beside_it(site: Site, tmp_path: Path) -> None:
-    site.files["/monodepth2/mono_640x192_eigen.npy"] = b"\x93NUMPY"
     with pytest.raises(OptionError, match="--accept-unverified"):
         fetched(site, "mono_640x192", tmp_path, disparities=True)
     path = fetched(site, "mono_640x192", tmp_path, disparities=True, accept_unverified=True)
-    assert path.read_bytes() == b"\x93NUMPY"
+    assert path.read_bytes() == site.files[DISPARITIES]
     origin = json.loads((tmp_path / f"mono_640x192.npy.{ORIGIN}").read_text())
-    assert origin["sha256"] == hashlib.sha256(b"\x93NUMPY").hexdigest()
+    assert origin["sha256"] == hashlib.sha256(site.files[DISPARITIES]).hexdigest()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["mono_640x192.npy", f"mono_640x192.npy.{ORIGIN}"]
     with pytest.raises(
         OptionError, match=r"has no published disparities; those that have: mono_640x192, .*DH-HR-Mono\+Stereo\."
     ):
         fetched(site, "mono_odom_640x192", tmp_path, disparities=True)
+
+
+def test_what_are_no_disparities_is_removed(site: Site, tmp_path: Path) -> None:
+    good, site.files[DISPARITIES] = site.files[DISPARITIES], b"<html>none</html>"
+    with pytest.raises(TrainingError, match=rf"^{site.url}{DISPARITIES} is not a whole .*removed\.$"):
+        fetched(site, "mono_640x192", tmp_path, disparities=True, accept_unverified=True)
+    assert list(tmp_path.iterdir()) == []
+    site.files[DISPARITIES] = good
+    assert fetched(site, "mono_640x192", tmp_path, disparities=True, accept_unverified=True).is_file()
 
 
 def test_a_missing_file_tells_where_to_look(site: Site, tmp_path: Path) -> None:
@@ -228,6 +293,15 @@ def test_the_verb(site: Site, tmp_path: Path) -> None:
     assert f"{tmp_path / VERIFIED}: downloaded" in result.stderr
     assert "abs_rel 0.106, δ<1.25 0.874 under kitti_eigen with --scaling stereo" in result.stderr
     assert "already there" in run("download", VERIFIED, "--out", tmp_path, "--base-url", site.url).stderr
+
+
+@pytest.mark.usefixtures("_published")
+def test_nothing_is_fetched_before_all_models_are_accepted(site: Site, tmp_path: Path) -> None:
+    result = run("download", VERIFIED, UNVERIFIED, "--out", tmp_path, "--base-url", site.url)
+    assert isinstance(result.exception, OptionError)
+    assert "--accept-unverified" in str(result.exception)
+    assert result.output == ""
+    assert site.requests == []
 
 
 def test_an_unknown_name_is_wrong_usage(tmp_path: Path) -> None:

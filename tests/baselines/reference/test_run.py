@@ -15,8 +15,7 @@ from stub_checkout import CHECKPOINT, FAIL, FINISH, HANG, write_checkout
 from training_tree import NUMBERS, image_file, pixels, write_image, write_raw
 
 from baselines.recipe import Recipe, load_recipe
-from baselines.reference import run as runner
-from baselines.reference.run import run_reference
+from baselines.reference.run import named_checkout, run_reference
 from benchmark.errors import DatasetError, OptionError, TrainingError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -173,6 +172,25 @@ def test_the_checkpoint_loads_in_our_networks(data, monkeypatch):
     assert torch.equal(parts["encoder"].state_dict()["encoder.conv1.weight"], same.state_dict()["encoder.encoder.conv1.weight"])
 
 
+def test_what_could_not_be_mended_is_told(data, capsys):
+    checkout = write_checkout(data.parent / "checkout")
+    (checkout / "trainer.py").write_text("")
+    start(own_recipe(data), data)
+    told = capsys.readouterr().err
+    assert "reference: NOT FIXED: align_corners: trainer.py, not found, left as it is;" in told
+    assert "reference: fixed in a copy: lanczos" in told
+
+
+def test_the_run_is_a_checkpoint_for_predict(data, monkeypatch):
+    pytest.importorskip("torch", reason="needs depthbench[train]")
+    from baselines.predict_network import open_network
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    start(own_recipe(data, length=1), data, train=CHECKPOINT)
+    network = open_network(data.parent / "run", device="cpu")
+    assert (network.size, network.name) == ((192, 640), "run")
+
+
 def test_a_failure_tells_the_last_lines(data):
     with pytest.raises(TrainingError) as caught:
         start(own_recipe(data), data, train=FAIL)
@@ -206,17 +224,18 @@ def test_what_is_no_checkout(data, tmp_path):
 
 
 def test_how_a_checkout_is_named():
-    assert runner.named_checkout("depth_hints=../code=2") == ("depth_hints", Path("../code=2"))
+    assert named_checkout("depth_hints=../code=2") == ("depth_hints", Path("../code=2"))
     for text in ("monodepth2", "monodepth2=", "../code"):
         with pytest.raises(OptionError, match="expected monodepth2=FOLDER or depth_hints=FOLDER"):
-            runner.named_checkout(text)
+            named_checkout(text)
 
 
 def test_what_is_no_interpreter(data):
     with pytest.raises(OptionError, match="no such interpreter"):
         start(own_recipe(data), data, python="no-python-at-all")
-    with pytest.raises(OptionError, match="does not run as a Python interpreter"):
-        start(own_recipe(data), data, python="false")
+    for python in ("false", "ls"):
+        with pytest.raises(OptionError, match=r"does not run as a Python interpreter \(exit code \d\); pass another one$"):
+            start(own_recipe(data), data, python=python)
 
 
 def test_missing_images_are_named_before_anything_is_written(data):
@@ -227,22 +246,27 @@ def test_missing_images_are_named_before_anything_is_written(data):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
-def test_an_interrupt_ends_the_code_and_its_loaders(data, monkeypatch):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interrupt_ends_the_code_and_its_loaders(data, name):
     checkout = write_checkout(data.parent / "checkout", train=HANG)
     report = Path(os.environ["STUB_REPORT"])
+    temporary = data.parent / "temporary"
+    temporary.mkdir()
     script = f"""
-import dataclasses, signal
+import dataclasses, signal, tempfile
 from pathlib import Path
 from baselines.recipe import load_recipe
 from baselines.reference.run import run_reference
 signal.signal(signal.SIGINT, signal.default_int_handler)
+tempfile.tempdir = {str(temporary)!r}
+before = signal.getsignal(signal.SIGTERM)
 r = load_recipe("monodepth2_m")
 r = dataclasses.replace(r, data=dataclasses.replace(r.data, split={str(data / "list.txt")!r}, neighbours="available"),
                         schedule=dataclasses.replace(r.schedule, batch=2))
 try:
     run_reference(r, "monodepth2", Path({str(checkout)!r}), data=Path({str(data)!r}), out=Path({str(data.parent / "run")!r}))
 except KeyboardInterrupt:
-    print("interrupted")
+    print("interrupted", signal.getsignal(signal.SIGTERM) == before)
 """
     with subprocess.Popen(
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, stdout=subprocess.PIPE,
@@ -250,9 +274,11 @@ except KeyboardInterrupt:
     ) as process:  # fmt: skip
         assert process.stderr is not None
         assert any("begun" in line for line in process.stderr)
-        process.send_signal(signal.SIGINT)
+        assert len(list(temporary.iterdir())) == 1
+        process.send_signal(signal.Signals[name])
         out, _ = process.communicate(timeout=60)
-    assert out == "interrupted\n"
+    assert out == "interrupted True\n"
+    assert list(temporary.iterdir()) == []
     pids = json.loads(report.read_text())
     deadline = time.monotonic() + 10
     while any(_runs(pid) for pid in pids) and time.monotonic() < deadline:
@@ -265,9 +291,3 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def test_the_last_epoch_is_taken_by_its_number(tmp_path):
-    for name in ("weights_2", "weights_10", "weights_9", "weights_x"):
-        (tmp_path / "reference" / "models" / name).mkdir(parents=True)
-    assert runner._last_weights(tmp_path).name == "weights_10"
