@@ -6,6 +6,7 @@ more; adam.pth is the optimiser (trainer.py at b676244, lines 57-100 and 574-628
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -68,11 +69,26 @@ def save_parts(
         for name, part in parts.items():
             # On the CPU and in the usual order of memory: the file does not depend on the machine.
             state: dict[str, Any] = {key: x.detach().cpu().contiguous() for key, x in part.state_dict().items()}
-            torch.save(state | (settings if name == "encoder" else {}), temporary / f"{name}.pth")
+            _write(state | (settings if name == "encoder" else {}), temporary / f"{name}.pth")
         if optimizer:
-            torch.save(adam_state(optimizer, parts), temporary / ADAM)
+            _write(adam_state(optimizer, parts), temporary / ADAM)
         for file, content in (beside or {}).items():
-            torch.save(content, temporary / file)
+            _write(content, temporary / file)
+
+
+def _write(content: object, path: Path) -> None:
+    """torch.save, whose writer of archives says a full disk as a RuntimeError about positions in the file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    try:
+        torch.save(content, path)
+    except RuntimeError as error:
+        if "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
+            raise
+        free = shutil.disk_usage(path.parent).free
+        raise OSError(f"the disk takes no more ({free / 1e6:.1f} MB are free)") from error
 
 
 def load_parts(folder: Path, parts: Parts) -> Loaded:

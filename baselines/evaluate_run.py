@@ -13,6 +13,7 @@ from baselines.run_folder import RunFolder
 from baselines.samples import find_images
 from benchmark.errors import DatasetError, OptionError, TrainingError
 from benchmark.io.results import write_result
+from benchmark.matching import truth_positions
 from benchmark.pose_protocol import load_pose_protocol
 from benchmark.protocol import DepthProtocol, load_protocol
 from benchmark.report import render
@@ -48,7 +49,7 @@ def open_evaluation(
         truth = gt or ground_truth(protocol, data, run.evaluation)
     except DatasetError as error:
         raise TrainingError(f"--then-evaluate: {error}. Or train without --then-evaluate") from error
-    read_truth(truth, split, [protocol])
+    truth_positions(read_truth(truth, split, [protocol]), split)
     return partial(_score_depth, run, recipe, protocol=protocol, data=data, truth=truth, quiet=quiet)
 
 

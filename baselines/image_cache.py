@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from baselines.file_lock import alone
 from baselines.hints import describe_hints, read_hint, require_hints
+from baselines.recipe_values import RESAMPLERS
 from baselines.samples import Samples
 from benchmark.cores import cpu_count
 from benchmark.errors import OptionError, TrainingError
@@ -39,8 +40,6 @@ Pixels = npt.NDArray[Any]
 Made = TypeVar("Made")
 
 FORMAT = 1  # raised whenever the same key would hold other bytes
-# Pillow's filters: Monodepth2 and PackNet-SfM resize with Lanczos.
-RESAMPLERS = {"lanczos": "LANCZOS", "bicubic": "BICUBIC", "bilinear": "BILINEAR", "box": "BOX", "nearest": "NEAREST"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def open_cache(
         quiet: no progress on stderr.
 
     Raises:
-        OptionError: an unknown resampler, or a size that is none.
+        OptionError: an unknown resampler, a size that is none, or a folder that is a file.
         TrainingError: hints are missing (the first ten, and how many), or the folder cannot be written.
         DatasetError: an image is damaged.
     """
@@ -129,6 +128,8 @@ def open_cache(
     if min(size) < 1:
         raise OptionError(f"size {size[0]}x{size[1]}: expected a height and a width of at least 1 pixel")
     images, frames = _image_table(samples, size, resampler)
+    if folder.exists() and not folder.is_dir():
+        raise OptionError(f"{folder}: a file; expected a folder for the cache, there or not. Choose another with --cache")
     tables = [images]
     hinted: dict[Frame, int] = {}
     if hints is not None:
@@ -167,9 +168,13 @@ def _hint_table(samples: Samples, size: Size, hints: Path) -> tuple[_Table, dict
 
 def load_image(path: Path, *, size: Size, resampler: str = "lanczos") -> npt.NDArray[np.uint8]:
     """An image (h, w, 3) uint8 RGB, resized by Pillow in 8 bits, as Monodepth2 does."""
+    return resize_image(read_image(path), size=size, resampler=resampler)
+
+
+def resize_image(pixels: npt.NDArray[np.uint8], *, size: Size, resampler: str) -> npt.NDArray[np.uint8]:
+    """An image (H, W, 3) uint8 as (h, w, 3), by Pillow."""
     from PIL import Image
 
-    pixels = read_image(path)
     return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling[RESAMPLERS[resampler]]))
 
 

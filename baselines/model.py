@@ -80,10 +80,15 @@ def build_model(recipe: Recipe) -> Model:
         _loss(name, options, problems)
     if problems or depth is None:
         raise TrainingError(f"recipe {recipe.name}: {'; '.join(problems)}")
-    model = Model(depth(), pose() if pose else None)
-    height, width = recipe.data.size
-    model.depth_network.check_size(height, width)
-    return model
+    place, (height, width) = "depth", recipe.data.size
+    try:
+        made = depth()
+        place = "data.size"
+        made.check_size(height, width)
+        place = "pose"
+        return Model(made, pose() if pose else None)
+    except TrainingError as error:
+        raise TrainingError(f"recipe {recipe.name}, {place}: {error}") from error
 
 
 def _network(
@@ -91,8 +96,11 @@ def _network(
 ) -> Callable[[], Network] | None:
     """The constructor of the network that is named, with its keywords; None where something is wrong."""
     options = dict(content)
-    name = options.pop("network", None)
-    if name not in known:
+    if "network" not in options:
+        problems.append(f"missing key {place}.network; known: {', '.join(known)}")
+        return None
+    name = options.pop("network")
+    if not isinstance(name, str) or name not in known:
         problems.append(f"{place}.network is {name!r}; known: {', '.join(known)}")
         return None
     return partial(known[name], **keywords(known[name], options, place=f"{place}.", problems=problems))

@@ -41,6 +41,7 @@ def announce(
         f"{begin.total} steps ({begin.total / begin.epoch_steps:.1f} epochs), seed {about['seed']}, {about['ranks']} x "
         f"{about['device']}, precision {about['precision']}",
         *([f"continues after step {begin.steps}"] if begin.steps else []),
+        *(["compiling: the first steps take minutes"] if about["hardware"].get("compile") else []),
         *about["notes"],
         *([f"differs from {recipe.scales_down} in:"] if changed else []),
         *(f"  {key}: {old} -> {new}" for key, (old, new) in changed.items()),
@@ -74,7 +75,7 @@ class Observer(Spectator):
         self._recipe, self._model, self._quiet = recipe, model, quiet
         self._save, self._validation = save, validation
         self._log = Log(run, upto=begin.steps)
-        self._writer = SummaryWriter(str(run.tensorboard), purge_step=begin.steps)
+        self._writer = SummaryWriter(str(run.tensorboard), purge_step=begin.steps + 1)
         self._progress = Progress("train", unit="image", quiet=quiet)
         self._since, self._logged = time.perf_counter(), begin.steps
         self._progress(begin.steps * recipe.schedule.batch, begin.total * recipe.schedule.batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from baselines.checkpoints import depth_options, load_parts, parts_of
-from baselines.image_cache import load_image
+from baselines.image_cache import load_image, resize_image
 from baselines.infer import disparities
 from baselines.networks import DEPTH_NETWORKS
 from baselines.networks.interface import DepthNetwork
@@ -22,11 +23,13 @@ from baselines.reference.last_weights import MODEL, last_weights
 from baselines.samples import find_images, find_split
 from baselines.state_files import read_state
 from baselines.training_state import STATE, network_of, recipe_of
-from benchmark.errors import OptionError, TrainingError
+from benchmark.errors import DatasetError, OptionError, TrainingError, first_of
 from benchmark.io.files import atomic_write
+from datasets_prep.images import read_image
 from datasets_prep.progress import Progress
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+EXPECTED = f"expected a whole image, {', '.join(IMAGE_SUFFIXES)}"
 
 
 class Network(NamedTuple):
@@ -139,53 +142,70 @@ def predict_images(
     """For an image, or all of a folder, `<name>_disp.npy` (h, w) and `<name>_disp.png` in colours, as large as the image.
 
     Raises:
-        InputError: no image, a damaged one, two of one name, or an output that cannot be written.
+        DatasetError: names the images that are damaged, or none; the others were done.
+        InputError: no image, two of one name, or an output that cannot be written.
     """
-    from baselines.panels import magma
-
     started = time.perf_counter()
     network = open_network(folder, size=size, device=device)
-    files = _images(images)
+    files, notes = _images(images)
+    faults: list[str] = []
     try:
         out.mkdir(parents=True, exist_ok=True)
         with Progress("predict", unit="image", quiet=quiet) as report:
             for done, path in enumerate(files, 1):
-                image = load_image(path, size=network.size, resampler=network.resampler)
-                disparity = disparities(network.depth, image[None], device=network.device)[0]
-                with atomic_write(out / f"{path.stem}_disp.npy") as file:
-                    np.save(file, disparity)
-                with atomic_write(out / f"{path.stem}_disp.png") as file:
-                    file.write(_png(magma(_as_large(disparity, path))))
+                try:
+                    pixels = read_image(path, advice=EXPECTED)
+                except DatasetError as error:
+                    faults.append(str(error))
+                else:
+                    _predict_image(network, pixels, out / f"{path.stem}_disp")
                 report(done, len(files))
     except OSError as error:
         raise OptionError(
             f"{error.filename or out}: cannot be written ({error.strerror or error}); choose another --out"
         ) from error
+    if faults:
+        others = f" {len(faults)} of {len(files)} images were left out, {out} holds what became of the others" * (
+            len(files) > 1
+        )
+        raise DatasetError(f"{first_of(faults)}.{others}")
     what = f"disparity (.npy, {network.size[0]}x{network.size[1]}) and picture of {len(files)} images"
-    return Summary(out, what, len(files), time.perf_counter() - started, network.notes)
+    return Summary(out, what, len(files), time.perf_counter() - started, (*network.notes, *notes))
 
 
-def _images(place: Path) -> list[Path]:
-    """The image itself, or those of a folder by name."""
+def _predict_image(network: Network, pixels: npt.NDArray[np.uint8], out: Path) -> None:
+    """Write the disparity of an image (H, W, 3) as `<out>.npy`, and as large as the image and in colours as `<out>.png`."""
+    import cv2
+
+    from baselines.panels import magma
+
+    image = resize_image(pixels, size=network.size, resampler=network.resampler)
+    disparity = disparities(network.depth, image[None], device=network.device)[0]
+    with atomic_write(out.with_name(f"{out.name}.npy")) as file:
+        np.save(file, disparity)
+    height, width = pixels.shape[:2]
+    large = np.asarray(cv2.resize(disparity, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    with atomic_write(out.with_name(f"{out.name}.png")) as file:
+        file.write(_png(magma(large)))
+
+
+def _images(place: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """The image itself, or those of a folder by name; and a note about what else the folder holds."""
     if place.is_file():
-        return [place]
-    found = sorted(path for path in place.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES) if place.is_dir() else []
+        return [place], ()
+    files = sorted(path for path in place.iterdir() if path.is_file()) if place.is_dir() else []
+    found = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     if not found:
         what = "holds no image" if place.is_dir() else "no such file"
         raise OptionError(f"{place}: {what}; expected an image or a folder with {', '.join(IMAGE_SUFFIXES)}")
-    stems = [path.stem for path in found]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise OptionError(f"{place}: two images are called {twice[0]}, and their results would be one file; rename one of them")
-    return found
-
-
-def _as_large(disparity: npt.NDArray[np.float32], path: Path) -> npt.NDArray[np.float32]:
-    import cv2
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(cv2.resize(disparity, image.size, interpolation=cv2.INTER_LINEAR), np.float32)
+    for one, other in pairwise(sorted(found, key=lambda path: path.stem)):
+        if one.stem == other.stem:
+            raise OptionError(
+                f"{place}: two images are called {one.stem}, {one.name} and {other.name}, and their results would be one file; "
+                "rename one of them"
+            )
+    others = [path.name for path in files if path not in found]
+    return found, (f"left out, not {', '.join(IMAGE_SUFFIXES)}: {first_of(others)}",) if others else ()
 
 
 def _png(image: npt.NDArray[np.float32]) -> bytes:

@@ -13,7 +13,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.errors import TrainingError
+from baselines.recipe_values import problems_of
+from benchmark.errors import OptionError, TrainingError
 from benchmark.strict_yaml import build, read_yaml
 
 FOLDER = files("baselines") / "recipes"
@@ -159,12 +160,31 @@ def load_recipe(name: str) -> Recipe:
             sense; or it changes more than sizes of the recipe that it scales down.
     """
     recipe = _read(name)
-    problems = _problems(recipe)
+    problems = problems_of(recipe)
     if recipe.scales_down is not None:
         problems += _beyond_size(recipe, _read(recipe.scales_down))
     if problems:
         raise TrainingError(f"{recipe_path(name)}: {'; '.join(problems)}")
     return recipe
+
+
+def refuse_unused(recipe: Recipe, *, hints: Path | None, start: Path | None, imagenet: Path | None) -> None:
+    """Nothing, where the recipe has a use for each of these files and folders that is given.
+
+    Raises:
+        OptionError: names those that would be ignored, and why.
+    """
+    unused = [
+        why
+        for given, used, why in (
+            (hints, recipe.data.hints, "--hints has no meaning, it learns from no depth hints (data.hints is false)"),
+            (start, recipe.initial.start, "--start has no meaning, it starts from no other run (initial.start is null)"),
+            (imagenet, recipe.initial.encoders == "imagenet", "--imagenet has no meaning, its encoders start from scratch"),
+        )
+        if given is not None and not used
+    ]
+    if unused:
+        raise OptionError(f"recipe {recipe.name}: {'; '.join(unused)}. Leave that out, or take a recipe that has a use for it")
 
 
 def recipe_path(name: str) -> Traversable:
@@ -211,39 +231,3 @@ def _beyond_size(recipe: Recipe, published: Recipe) -> list[str]:
         f"scales_down {published.name} changes the method: {listed}; such a recipe may change {', '.join(SMALLER)} and nothing "
         "else, another method says `scales_down: null`"
     ]
-
-
-def _problems(recipe: Recipe) -> list[str]:
-    """What the types cannot say."""
-    data, schedule, validate = recipe.data, recipe.schedule, recipe.validate
-    context = list(data.context)
-    checks = [
-        (recipe.seed < 0, f"seed is {recipe.seed}; expected 0 or more"),
-        (len(data.size) != 2, f"data.size is {list(data.size)}; expected [height, width]"),
-        (not context and not data.stereo, "data.context is empty and data.stereo false: there is no second view to learn from"),
-        (
-            0 in context or len(set(context)) < len(context),
-            f"data.context is {context}; expected offsets in time such as [-1, 1], each once and without 0",
-        ),
-        (
-            bool(context) != (recipe.pose is not None),
-            "pose is needed with temporal neighbours (data.context), and null without",
-        ),
-        (data.hints and not data.stereo, "data.hints need data.stereo: a hint is compared by warping the other camera's image"),
-        *(
-            (not 0 <= p <= 1, f"{name} is {p}; expected 0 to 1")
-            for name, p in (("data.flip", data.flip), ("data.jitter.probability", data.jitter.probability))
-        ),
-        (not recipe.losses, "losses is empty"),
-        (min(schedule.batch, schedule.length) < 1, "schedule.batch and schedule.length are at least 1"),
-        (
-            list(schedule.drops) != sorted(set(schedule.drops)),
-            f"schedule.drops is {list(schedule.drops)}; expected ascending numbers",
-        ),
-        (not recipe.optimiser.lr > 0, f"optimiser.lr is {recipe.optimiser.lr}; expected a number above zero"),
-        (
-            validate is not None and min(validate.frames, validate.every) < 1,
-            "validate.frames and validate.every are at least 1",
-        ),
-    ]
-    return [text for wrong, text in checks if wrong]

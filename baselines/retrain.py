@@ -24,11 +24,12 @@ from baselines.image_cache import open_cache
 from baselines.model import Model, build_model
 from baselines.networks.resnet import ResnetEncoder
 from baselines.observe import Observer, announce
+from baselines.predict_network import checkpoint_folder
 from baselines.recipe import Recipe, load_recipe, recipe_path
 from baselines.run_folder import RunFolder, claim
 from baselines.samples import Samples, find_samples, find_split
 from baselines.train import Moment, Spectator, Terms, train
-from baselines.training_state import FORMAT, Identity, Kept, load_state, save_state
+from baselines.training_state import FORMAT, Identity, Kept, how_to_continue, load_state, save_state
 from baselines.validation import Validation, open_validation
 from benchmark.errors import TrainingError
 from datasets_prep.progress import say
@@ -110,19 +111,18 @@ def retrain(request: Request) -> Trained:
     recipe = load_recipe(request.recipe)
     fabric = open_fabric(request.hardware)
     lead, run = fabric.is_global_zero, RunFolder(request.out)
-    if lead:
-        claim(run, resume=request.resume)
-    with out_of_memory(recipe):
-        plan = _plan(recipe, request, run, lead=lead)
-        setup = _set_up(recipe, request, run, plan, fabric)
-        started = time.perf_counter()
-        with _observed(recipe, request, plan, setup, fabric) as spectator:
-            end = train(
-                fabric, recipe, plan.model, setup.optimiser, setup.batches.stream(setup.begin.steps), begin=setup.begin,
-                seed=plan.seed, spectator=spectator, recent=setup.recent, compiled=request.hardware.compile,
-            )  # fmt: skip
-    images, seconds = (end.steps - setup.begin.steps) * recipe.schedule.batch, time.perf_counter() - started
-    table = plan.evaluation(run.last) if plan.evaluation else ""
+    with claim(run, resume=request.resume) if lead else contextlib.nullcontext():
+        with out_of_memory(recipe):
+            plan = _plan(recipe, request, run, lead=lead)
+            setup = _set_up(recipe, request, run, plan, fabric)
+            started = time.perf_counter()
+            with _observed(recipe, request, plan, setup, fabric) as spectator:
+                end = train(
+                    fabric, recipe, plan.model, setup.optimiser, setup.batches.stream(setup.begin.steps), begin=setup.begin,
+                    seed=plan.seed, spectator=spectator, recent=setup.recent, compiled=request.hardware.compile,
+                )  # fmt: skip
+        images, seconds = (end.steps - setup.begin.steps) * recipe.schedule.batch, time.perf_counter() - started
+        table = plan.evaluation(run.last) if plan.evaluation else ""
     return Trained(run, recipe, end.steps, images, seconds, table, lead)
 
 
@@ -176,7 +176,7 @@ def _set_up(recipe: Recipe, request: Request, run: RunFolder, plan: _Plan, fabri
     if checkpoint is not None:
         if checkpoint != run.last and fabric.is_global_zero:
             say(f"note: {run.last} is not there, as after a stop while it was being replaced; continues from {checkpoint}")
-        begin, recent = load_state(checkpoint, Kept(identity, model, optimiser), begin)
+        begin, recent = load_state(checkpoint, recipe, Kept(identity, model, optimiser), begin)
     elif recipe.initial.start is not None and "adam" in recipe.initial.start.parts:
         load_adam(optimiser, _start_folder(recipe, request) / ADAM, parts)
     return _Setup(batches, optimiser, begin, recent, identity)
@@ -198,13 +198,17 @@ def _observed(recipe: Recipe, request: Request, plan: _Plan, setup: _Setup, fabr
     save = partial(save_state, run, recipe, kept)
     observer = Observer(recipe, run, setup.begin, plan.model, validation=plan.validation, save=save, quiet=request.quiet)
     try:
-        yield observer
+        with contextlib.closing(observer):
+            yield observer
     except KeyboardInterrupt as stop:
         if stop.args and not request.quiet:
             say(f"{stop}: {run.last} holds it, and {request.again} continues")
         raise
-    finally:
-        observer.close()
+    except OSError as error:  # a full disk shows in the logs as well as in a checkpoint
+        raise TrainingError(
+            f"{error.filename or run.path}: could not be read or written ({error.strerror or error}). Make room or correct the "
+            f"permissions, and {how_to_continue(run)}"
+        ) from error
 
 
 def _initialise(recipe: Recipe, request: Request, model: Model) -> tuple[str, ...]:
@@ -225,11 +229,16 @@ def _initialise(recipe: Recipe, request: Request, model: Model) -> tuple[str, ..
 
 
 def _start_folder(recipe: Recipe, request: Request) -> Path:
-    """The checkpoint of the recipe's warm start: as given, or where a run of that recipe beside this one has it."""
+    """The checkpoint of the recipe's warm start: as given, or of the run that is given or lies beside this one."""
     start = recipe.initial.start
     assert start is not None
     beside = RunFolder(request.out.parent / start.recipe)
-    folder = request.start or (beside.last if start.epoch is None else beside.weights(start.epoch))
+    given = request.start
+    if given is not None and not (given / "models").is_dir():
+        folder = checkpoint_folder(given)
+    else:
+        run = beside if given is None else RunFolder(given)
+        folder = run.last if start.epoch is None else run.weights(start.epoch)
     if not folder.is_dir():
         which = "the last weights" if start.epoch is None else f"the weights after epoch {start.epoch}, counted from 0,"
         raise TrainingError(

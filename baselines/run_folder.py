@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from baselines.file_lock import TakenError, alone_or_refused
 from benchmark.errors import TrainingError
 from benchmark.io.files import atomic_write
 
@@ -52,6 +54,11 @@ class RunFolder(NamedTuple):
         return self.path / "evaluation"
 
     @property
+    def lock(self) -> Path:
+        """There while a process trains."""
+        return self.path / ".lock"
+
+    @property
     def own(self) -> tuple[Path, ...]:
         """Everything that a training writes."""
         return (
@@ -76,34 +83,47 @@ class RunFolder(NamedTuple):
         return self.path / "models" / f"weights_{epoch}"
 
 
-def claim(run: RunFolder, *, resume: bool) -> None:
-    """Take the folder for a new training, or for one that continues.
+@contextlib.contextmanager
+def claim(run: RunFolder, *, resume: bool) -> Iterator[None]:
+    """Hold the folder for a new training, or for one that continues: no other process trains in it meanwhile.
 
     What a training without any checkpoint has left in it, because it failed early, is removed.
 
     Raises:
-        TrainingError: it holds a training already, or other files, or no checkpoint to continue from, or is no folder.
+        TrainingError: it holds a training already, or other files, or no checkpoint to continue from, or is no folder, or
+            another process trains in it.
     """
     path = run.path
     if path.exists() and not path.is_dir():
         raise TrainingError(f"{path}: is a file; expected a folder for the training: choose another --out")
     if resume and run.newest is None:
         raise TrainingError(f"{run.last}: no checkpoint to resume from; leave out --resume, or correct --out")
-    if resume:
-        return
-    found = sorted(path.iterdir()) if path.is_dir() else []
+    with contextlib.ExitStack() as held:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            held.enter_context(alone_or_refused(run.lock))
+            if not resume:
+                _clear(run)
+        except TakenError as error:
+            raise TrainingError(
+                f"{path}: another process is training in this folder; wait for its end, stop it (Ctrl-C keeps a checkpoint), "
+                "or choose another --out"
+            ) from error
+        except OSError as error:
+            raise TrainingError(f"{path}: cannot be written ({error.strerror or error}); choose another --out") from error
+        yield
+
+
+def _clear(run: RunFolder) -> None:
+    found = [one for one in sorted(run.path.iterdir()) if one != run.lock]
     trained = run.last.parent.is_dir() and any(run.last.parent.iterdir())
     foreign = [one.name for one in found if one not in run.own]
     if trained or foreign:
         what = "a training" if trained else f"other files ({', '.join(foreign[:3])})"
         how = "continue it with --resume" if run.newest else "move it"
-        raise TrainingError(f"{path}: holds {what} already; {how}, or choose another --out")
-    try:
-        for one in found:
-            shutil.rmtree(one) if one.is_dir() else one.unlink()
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"{path}: cannot be written ({error.strerror or error}); choose another --out") from error
+        raise TrainingError(f"{run.path}: holds {what} already; {how}, or choose another --out")
+    for one in found:
+        shutil.rmtree(one) if one.is_dir() else one.unlink()
 
 
 def describe(run: RunFolder, about: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,9 @@ def read_state(path: Path) -> dict[str, Any]:
         raise TrainingError(f"{path} is missing; expected a file of torch.save. Check the folder, or write it again.")
     try:
         fault = _fault(path)
-        content = None if fault else torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles that torch.save has not written: those are refused below
+            content = None if fault else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler lets through whatever a damaged file makes it do
         raise TrainingError(_unreadable(path, error)) from error
     if fault:
@@ -110,6 +113,11 @@ def _unreadable(path: Path, error: Exception) -> str:
         return (
             f"{path} asks for {named[1]}; expected tensors and plain values only. Nothing in it was run; "
             "check where the file came from."
+        )
+    if isinstance(error, pickle.UnpicklingError):
+        return (
+            f"{path} cannot be read as a file of torch.save: it is none, or holds more than tensors and plain values. "
+            "Nothing in it was run. It is truncated, damaged or something else; write or download it again."
         )
     reason = " ".join(str(error).split())[:200]
     return (

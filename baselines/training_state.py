@@ -13,11 +13,11 @@ import torch
 from baselines.adam import load_adam
 from baselines.checkpoints import ADAM, load_parts, save_parts
 from baselines.model import Model
-from baselines.recipe import Recipe
+from baselines.recipe import Recipe, flat
 from baselines.run_folder import RunFolder
 from baselines.state_files import read_state
 from baselines.train import Moment, Terms
-from benchmark.errors import TrainingError
+from benchmark.errors import TrainingError, first_of
 from benchmark.provenance import now
 
 STATE = "training.pth"
@@ -37,7 +37,11 @@ class Kept(NamedTuple):
 
 
 def save_state(run: RunFolder, recipe: Recipe, kept: Kept, moment: Moment, recent: Sequence[Terms] = ()) -> None:
-    """Write the last checkpoint, and at the end of an epoch that of the epoch before it; each appears whole."""
+    """Write the last checkpoint, and at the end of an epoch that of the epoch before it; each appears whole.
+
+    Raises:
+        TrainingError: they cannot be written; it names the checkpoint that is kept.
+    """
     height, width = recipe.data.size
     # torch's generator is kept for whoever looks into the file: each step seeds it anew (`train.seed_noise`), and whatever
     # else is drawn follows from the seed and the step, so that nothing that continues depends on it.
@@ -47,19 +51,34 @@ def save_state(run: RunFolder, recipe: Recipe, kept: Kept, moment: Moment, recen
     }  # fmt: skip
     folders = [run.weights(moment.epoch - 1)] if moment.steps % moment.epoch_steps == 0 else []
     for folder in (*folders, run.last):
-        save_parts(
-            folder, kept.model.parts(), height=height, width=width, use_stereo=recipe.data.stereo, optimizer=kept.optimiser,
-            beside={STATE: state},
-        )  # fmt: skip
+        try:
+            save_parts(
+                folder, kept.model.parts(), height=height, width=width, use_stereo=recipe.data.stereo,
+                optimizer=kept.optimiser, beside={STATE: state},
+            )  # fmt: skip
+        except TrainingError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            raise TrainingError(
+                f"step {moment.steps}: the checkpoint {folder} could not be written: {error.__cause__}. Make room or correct "
+                f"the permissions, and {how_to_continue(run)}"
+            ) from error
 
 
-def load_state(folder: Path, kept: Kept, begin: Moment) -> tuple[Moment, list[Terms]]:
+def how_to_continue(run: RunFolder) -> str:
+    """What to do about a training that has stopped, in words."""
+    if run.newest is None:
+        return "run the same command again: no checkpoint was written before"
+    return f"continue with --resume: {run.newest} is whole and was kept"
+
+
+def load_state(folder: Path, recipe: Recipe, kept: Kept, begin: Moment) -> tuple[Moment, list[Terms]]:
     """Take over weights and moments of a checkpoint; the moment at which it was written, and the steps that no log has yet.
 
     Raises:
         TrainingError: a file is missing or damaged, or the checkpoint is of another training.
     """
-    state, parts = _checked(folder, kept.identity), kept.model.parts()
+    state, parts = _checked(folder, recipe, kept.identity), kept.model.parts()
     load_parts(folder, parts)
     load_adam(kept.optimiser, folder / ADAM, parts)
     torch.set_rng_state(state["torch_rng"])
@@ -119,10 +138,16 @@ def _difference(key: str, before: object, value: object) -> str:
     return f"{key} was {before}, is {value}"
 
 
-def _checked(folder: Path, identity: Identity) -> dict[str, Any]:
+def _checked(folder: Path, recipe: Recipe, identity: Identity) -> dict[str, Any]:
     """What `training.pth` of a checkpoint says; an error with every difference where it is of another training."""
     state = read_state(folder / STATE)
     other = [_difference(key, state.get(key), value) for key, value in identity.items() if state.get(key) != value]
+    if state.get("recipe_sha256") != identity["recipe_sha256"]:
+        own = flat(json.loads(json.dumps(dataclasses.asdict(recipe))))  # as the file has it, lists for tuples
+        before = flat(recipe_of(folder))
+        keys = [key for key in dict.fromkeys([*before, *own]) if before.get(key) != own.get(key)]
+        changed = first_of([f"{key} was {before.get(key)}, is {own.get(key)}" for key in keys])
+        other = [changed if changed and text.startswith("recipe_sha256") else text for text in other]
     if other:
         raise TrainingError(
             f"{folder}: the checkpoint is of another training: {'; '.join(other)}. Resume with the same recipe, seed and "

@@ -22,6 +22,7 @@ from benchmark.io.files import atomic_write
 from benchmark.io.ground_truth import GroundTruth
 from benchmark.protocol import DepthProtocol, load_protocol
 from benchmark.splits import Split, resolve_split
+from datasets_prep.progress import say
 
 UNSCORED = "unscored"
 
@@ -47,6 +48,8 @@ def open_validation(recipe: Recipe, data: Path | None, folder: Path) -> Validati
 
     protocol = load_protocol(recipe.validate.protocol)
     split = _chosen(resolve_split(recipe.validate.split), recipe.validate.frames, folder)
+    if recipe.validate.frames > len(split.frames):
+        say(f"note: validate.frames is {recipe.validate.frames}, {recipe.validate.split} has {len(split.frames)}: it takes all")
     listed = split.source if split.role == "custom" else split.name
     try:
         truth = ground_truth(protocol, data, folder, split=listed)

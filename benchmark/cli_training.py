@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from benchmark.text_table import print_table
 
+MAX_SEED = 2**63 - 1  # as in recipes: torch takes 64 bits
 # What there is for the authors' code to follow.
 WITH_REFERENCE = (
     "recipe", "--reference", "--python", "--data", "--out", "--hints", "--start", "--device", "--then-evaluate", "--gt",
@@ -23,7 +24,7 @@ WITH_REFERENCE = (
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --out.")
 @click.option("--then-evaluate", is_flag=True, help="Predict and score the recipe's test split at the end.")
 @click.option("--gt", type=click.Path(path_type=Path), help="Ground truth for --then-evaluate; default: exported from --data.")
-@click.option("--seed", type=click.IntRange(0), help="Of weights, order and augmentation; default: the recipe's.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Of weights, order and augmentation; default: the recipe's.")
 @click.option(
     "--hints", type=click.Path(path_type=Path), help="The folder of `depthbench hints`, for recipes with depth hints."
 )
@@ -62,9 +63,11 @@ def retrain(
         return
     if python is not None:
         raise click.UsageError("--python is about --reference: pass both or neither")
+    from baselines.recipe import load_recipe, refuse_unused
     from baselines.training_extra import require_training
 
     require_training("retrain")
+    refuse_unused(load_recipe(recipe), hints=hints, start=start, imagenet=imagenet)
     from baselines.hardware import Hardware
     from baselines.retrain import Request, retrain
 
@@ -100,11 +103,12 @@ def _by_reference(
     cpu: bool, then_evaluate: bool, gt: Path | None,
 ) -> None:  # fmt: skip
     """`retrain --reference`: the recipe with the authors' own code; what scores it is opened before hours of training."""
-    from baselines.recipe import load_recipe
+    from baselines.recipe import load_recipe, refuse_unused
     from baselines.reference.run import named_checkout, run_reference
 
     code, checkout = named_checkout(reference)
     loaded = load_recipe(recipe)
+    refuse_unused(loaded, hints=hints, start=start, imagenet=None)
     evaluate = None
     if then_evaluate:
         from baselines.evaluate_run import open_evaluation
@@ -148,4 +152,7 @@ def recipes_show(name: str, diff: str | None) -> None:
         return
     other = load_recipe(diff)
     rows = [(key, str(theirs), str(own)) for key, (theirs, own) in difference(recipe, other).items()]
+    if not rows:
+        click.echo(f"{name} and {diff}: no value differs")
+        return
     print_table(rows, ("key", other.name, recipe.name))

@@ -45,7 +45,7 @@ HINTED = {
 
 
 def content(changes: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The recipe with other values, by dotted key."""
+    """The recipe with other values, by dotted key; a shorter one is not asked to drop its rate after its end."""
     made = copy.deepcopy(RECIPE)
     for key, value in (changes or {}).items():
         *path, last = key.split(".")
@@ -53,6 +53,9 @@ def content(changes: dict[str, Any] | None = None) -> dict[str, Any]:
         for one in path:
             place = place[one]
         place[last] = value
+    schedule = made["schedule"]
+    if "schedule.length" in (changes or {}) and "schedule.drops" not in (changes or {}):
+        schedule["drops"] = [drop for drop in schedule["drops"] if drop < schedule["length"]]
     return made
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from baselines.adam import adam_state, load_adam  # noqa: E402
 from baselines.atomic_folder import atomic_folder  # noqa: E402
-from baselines.checkpoints import PARTS, depth_options, load_parts, parts_of, save_parts  # noqa: E402
+from baselines.checkpoints import PARTS, _write, depth_options, load_parts, parts_of, save_parts  # noqa: E402
 from baselines.networks import Monodepth2Depth, PoseCNNPose, SeparatePose, SharedPose  # noqa: E402
 from baselines.state_files import read_state  # noqa: E402
 from benchmark.errors import TrainingError  # noqa: E402
@@ -223,6 +223,21 @@ def test_a_hostile_file_is_refused_and_not_run(zipped: bool, tmp_path: Path, mon
     assert not (tmp_path / "harm").exists()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_hostile_pickle_is_refused_in_our_own_words(
+    protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.pth").write_bytes(pickle.dumps({"a": Harmful()}, protocol=protocol))
+    with pytest.raises(TrainingError, match=r"x\.pth .*Nothing in it was run") as caught:
+        read_state(tmp_path / "x.pth")
+    assert "weights_only" not in str(caught.value)
+    assert "PyTorch" not in str(caught.value)
+    assert not (tmp_path / "harm").exists()
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.999])
 def test_a_truncated_file_is_refused(share: float, zipped: bool, tmp_path: Path) -> None:
@@ -385,6 +400,27 @@ def test_an_interrupted_writing_leaves_the_earlier_checkpoint(tmp_path: Path, mo
     new = parts()
     load_parts(tmp_path / "w", new)
     assert same(new["encoder"], written["encoder"])
+
+
+def test_a_full_disk_as_the_writer_of_torch_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "w")
+
+    def fail(content: object, path: Path) -> None:
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 84352 vs 84248")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(
+        TrainingError, match=r"w could not be written: the disk takes no more \([\d.]+ MB are free\)\. Make room"
+    ):
+        save_parts(tmp_path / "w", parts(), **SIZE)
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+    load_parts(tmp_path / "w", parts())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_what_torch_says_on_a_full_disk() -> None:
+    with pytest.raises(OSError, match=r"the disk takes no more|No space left"):
+        _write({"a": torch.zeros(10**6)}, Path("/dev/full"))
 
 
 def test_a_new_checkpoint_replaces_the_old_one_but_nothing_else(tmp_path: Path) -> None:

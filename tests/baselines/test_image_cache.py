@@ -193,7 +193,7 @@ def test_a_full_disk_is_one_paragraph(data, monkeypatch):
         cache_of(data)
     assert list((data / "cache").glob("*.npy")) == []
     (data / "file").write_bytes(b"")
-    with pytest.raises(TrainingError, match="choose another folder for the cache"):
+    with pytest.raises(OptionError, match="/file: a file; expected a folder for the cache"):
         open_cache(data / "file", samples_of(data), size=SIZE, quiet=True)
 
 

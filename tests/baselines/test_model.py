@@ -123,15 +123,28 @@ def test_every_key_of_a_recipe_has_to_be_there(tmp_path, name):
             build_model(load_recipe(str(tmp_path / "cut.yaml")))
 
 
+@pytest.mark.parametrize(("depth", "said"), [
+    ({}, "missing key depth.network; known: monodepth2"), ({"network": "mono"}, "depth.network is 'mono'; known: monodepth2"),
+    ({"network": ["a"]}, r"depth.network is \['a'\]; known: monodepth2"),
+])  # fmt: skip
+def test_a_network_that_is_not_named(tmp_path, depth, said):
+    with pytest.raises(TrainingError, match=said):
+        tiny_model(tmp_path, {"depth": depth})
+
+
 def test_sizes_that_the_network_cannot_take(tmp_path):
-    with pytest.raises(TrainingError, match=r"both have to be multiples of 32.* The nearest sizes that work are 64x192"):
+    with pytest.raises(
+        TrainingError,
+        match=r"recipe tiny, data\.size: .* both have to be multiples of 32.* The nearest sizes that work are 64x192",
+    ):
         tiny_model(tmp_path, {"data.size": [64, 208]})
 
 
 @pytest.mark.parametrize(("changes", "said"), [
-    ({"depth.layers": 34}, "34"), ({"depth.scales": [0, 4]}, "scales"), ({"depth.scales": [1, 2]}, "expected 0, the full size"),
-    ({"depth.width": 0.0}, "width"),
-    ({"depth.min_depth": 200.0}, "min_depth"),
+    ({"depth.layers": 34}, "recipe tiny, depth: A ResNet of 34"),
+    ({**tiny.MONO, "pose": {**tiny.POSE, "layers": 34}}, "recipe tiny, pose: A ResNet of 34"),
+    ({"depth.scales": [0, 4]}, "scales"), ({"depth.scales": [1, 2]}, "expected 0, the full size"),
+    ({"depth.width": 0.0}, "width"), ({"depth.min_depth": 200.0}, "min_depth"),
 ])  # fmt: skip
 def test_networks_that_do_not_exist(tmp_path, changes, said):
     with pytest.raises(TrainingError, match=said):

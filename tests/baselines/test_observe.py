@@ -19,12 +19,14 @@ ABOUT = {
 }  # fmt: skip
 
 
-def observed(tmp_path, **options) -> tuple[Observer, RunFolder, list]:
-    recipe = load_recipe(str(tiny.write_recipe(tmp_path, changes={"optimiser.lr": 1e-3, "schedule.drops": [30]})))
+def observed(tmp_path, begin=0, **options) -> tuple[Observer, RunFolder, list]:
+    recipe = load_recipe(
+        str(tiny.write_recipe(tmp_path, changes={"optimiser.lr": 1e-3, "schedule.length": 60, "schedule.drops": [30]}))
+    )
     run, saved = RunFolder(tmp_path / "run"), []
     run.path.mkdir(exist_ok=True)
     observer = Observer(
-        recipe, run, Moment(0, 60, 15), build_model(recipe), validation=None, save=lambda *state: saved.append(state),
+        recipe, run, Moment(begin, 60, 15), build_model(recipe), validation=None, save=lambda *state: saved.append(state),
         **options,
     )  # fmt: skip
     return observer, run, saved
@@ -45,6 +47,20 @@ def test_log_and_events_hold_the_same_numbers(tmp_path):
     events.Reload()
     assert set(events.Tags()["scalars"]) == {"train/loss", "train/smoothness", "lr", "images_per_s"}
     assert [(one.step, one.value) for one in events.Scalars("train/loss")] == [(20, 0.25), (40, 0.125)]
+
+
+def test_the_events_of_the_last_step_outlive_a_resumption(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for begin, end in ((0, 20), (20, 40), (40, 60)):
+        observer, run, _ = observed(tmp_path, quiet=True, begin=begin)
+        observer.log(Moment(end, 60, 15), {"loss": 0.25})
+        if begin == 20:
+            observer.log(Moment(60, 60, 15), {"loss": 9.0})  # after the last checkpoint: lost
+        observer.close()
+    events = EventAccumulator(str(run.tensorboard))
+    events.Reload()
+    assert [(one.step, one.value) for one in events.Scalars("train/loss")] == [(20, 0.25), (40, 0.25), (60, 0.25)]
 
 
 def test_the_speed_is_that_since_the_last_log(tmp_path, monkeypatch):
@@ -73,6 +89,11 @@ def test_the_progress_line(tmp_path, capsys, monkeypatch):
     assert line.startswith("train: 120 of 240 images (50%), ")
     assert " images/s, " in line
     assert line.endswith(" s left, loss 0.1235")
+
+
+def test_compiling_is_announced(tmp_path, capsys):
+    announce(RunFolder(tmp_path), load_recipe("world_s"), "", {**ABOUT, "hardware": {"compile": True}}, Moment(0, 2400, 480))
+    assert "compiling: the first steps take minutes\n" in capsys.readouterr().err
 
 
 def test_what_is_said_and_written_first(tmp_path, capsys):

@@ -110,11 +110,48 @@ def test_images_that_cannot_be(checkpoint, tmp_path):
     with pytest.raises(DatasetError, match=r"a\.png"):
         predict_images(checkpoint, tmp_path / "a.png", tmp_path / "out", quiet=True)
     (tmp_path / "a.jpg").write_bytes(b"")
-    with pytest.raises(OptionError, match="two images are called a, and their results would be one file"):
+    with pytest.raises(OptionError, match=r"two images are called a, a\.jpg and a\.png, and their results would be one file"):
         predict_images(checkpoint, tmp_path, tmp_path / "out", quiet=True)
     cv2.imwrite(str(tmp_path / "b.png"), np.zeros((64, 96, 3), np.uint8))
     with pytest.raises(OptionError, match=r"a\.jpg.*: cannot be written"):
         predict_images(checkpoint, tmp_path / "b.png", tmp_path / "a.jpg", quiet=True)
+
+
+def test_a_damaged_image_among_others(run, data, network, checkpoint, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    whole = image_of(data, 3).read_bytes()
+    for name, raw in (("a.png", whole), ("b.png", whole[:300]), ("c.jpg", b""), ("d.png", whole), ("e.webp", b"RIFF")):
+        (photos / name).write_bytes(raw)
+    done = run("predict", checkpoint, "--images", photos, "--out", tmp_path / "out", "--device", "cpu")
+    assert done.code == 1
+    said = " ".join(done.err.split())
+    assert f"{photos}/b.png: the PNG is cut short (300 bytes)" in said
+    assert f"{photos}/c.jpg: neither a PNG nor a JPEG" in said
+    assert f"2 of 4 images were left out, {tmp_path}/out holds what became of the others" in said
+    assert "archive" not in said
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.npy")) == ["a_disp.npy", "d_disp.npy"]
+    found = np.load(tmp_path / "out/d_disp.npy")
+    np.testing.assert_allclose(found, expected(network, photos / "d.png"), rtol=1e-5)
+    alone = run("predict", checkpoint, "--images", photos / "e.webp", "--out", tmp_path / "out", "--device", "cpu")
+    assert alone.code == 1
+    said = " ".join(alone.err.split())
+    assert (
+        "e.webp: neither a PNG nor a JPEG, it starts with b'RIFF' (4 bytes); expected a whole image, .png, .jpg, .jpeg" in said
+    )
+    assert "others" not in said
+    for name in ("b.png", "c.jpg"):
+        (photos / name).unlink()
+    assert "left out, not .png, .jpg, .jpeg: e.webp" in predict_images(checkpoint, photos, tmp_path / "out", quiet=True).text()
+
+
+def test_a_photo_that_says_how_it_is_turned(checkpoint, tmp_path):
+    """EXIF orientation 6: stored lying, shown upright; the picture is as large as what is shown."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((100, 150, 3), np.uint8)).save(tmp_path / "a.jpg", exif=exif)
+    predict_images(checkpoint, tmp_path / "a.jpg", tmp_path / "out", device="cpu", quiet=True)
+    assert cv2.imread(str(tmp_path / "out/a_disp.png")).shape == (150, 100, 3)
 
 
 def test_what_cannot_be_predicted(data, checkpoint, tmp_path):

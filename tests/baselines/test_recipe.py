@@ -6,8 +6,8 @@ import pytest
 import tiny_training as tiny
 import yaml
 
-from baselines.recipe import FOLDER, SMALLER, difference, flat, load_recipe, recipe_names, recipe_path
-from benchmark.errors import TrainingError
+from baselines.recipe import FOLDER, SMALLER, difference, flat, load_recipe, recipe_names, recipe_path, refuse_unused
+from benchmark.errors import OptionError, TrainingError
 
 MAX_LINES = 40  # a recipe is read at a glance
 WORLD = {
@@ -135,6 +135,23 @@ def test_no_nested_key_has_a_default(tmp_path, key):
     ({"schedule.batch": 0}, "schedule.batch and schedule.length are at least 1"),
     ({"schedule.length": 0}, "schedule.batch and schedule.length are at least 1"),
     ({"schedule.drops": [4, 2]}, "schedule.drops is [4, 2]; expected ascending numbers"),
+    ({"schedule.drops": [-5]}, "schedule.drops is [-5]; expected steps after the first and before the end at 8"),
+    ({"schedule.drops": [8]}, "schedule.drops is [8]; expected steps after the first and before the end at 8"),
+    ({"schedule.factor": -1.0}, "schedule.factor is -1.0; expected a number above 0, at most 1"),
+    ({"schedule.factor": 0.0}, "schedule.factor is 0.0; expected a number above 0, at most 1"),
+    ({"data.resampler": "foo"}, "data.resampler is 'foo'; known: lanczos, bicubic, bilinear, box, nearest"),
+    ({"data.jitter.hue": 5.0}, "data.jitter.hue is 5.0; expected 0 to 0.5"),
+    ({"data.jitter.brightness": -1.0}, "data.jitter.brightness is -1.0; expected 0 to 1"),
+    ({"losses.minimum_reprojection.ssim": 5}, "losses.minimum_reprojection.ssim is 5; expected 0 to 1"),
+    ({"synthesis.noise": -1.0}, "synthesis.noise is -1.0; expected a standard deviation, 0 or more"),
+    ({"depth.width": 1e-9}, "depth.width is 1e-09; expected 0.015625 to 8"),
+    ({**tiny.MONO, "pose": {**tiny.POSE, "width": 100}}, "pose.width is 100; expected 0.015625 to 8"),
+    ({"name": ""}, "name is ''; expected letters, digits and . _ -, at most 100, the first a letter or a digit"),
+    ({"name": "a/b ../x"}, "name is 'a/b ../x'; expected letters, digits and . _ -"),
+    ({"name": "mine\n"}, "name is 'mine\\n'; expected letters"),
+    ({"evaluate": {"protocol": "kitti_eigen", "scalings": []}},
+     "evaluate.scalings is empty; kitti_eigen is about depth, expected scalings such as [median]"),
+    ({"seed": 2**63}, "seed is 9223372036854775808; expected 0 or more, at most 9223372036854775807"),
     ({"optimiser.lr": 0.0}, "optimiser.lr is 0.0; expected a number above zero"),
     ({"data.flip": 1.5}, "data.flip is 1.5; expected 0 to 1"),
     ({"data.jitter.probability": -0.5}, "data.jitter.probability is -0.5; expected 0 to 1"),
@@ -145,6 +162,32 @@ def test_no_nested_key_has_a_default(tmp_path, key):
 ])  # fmt: skip
 def test_values_that_make_no_sense(tmp_path, changes, said):
     assert said in problem(tmp_path, changes)
+
+
+def test_values_at_the_ends_of_their_ranges(tmp_path):
+    jitter = {"probability": 1.0, "brightness": 1.0, "contrast": 0.0, "saturation": 1.0, "hue": 0.5}
+    changes = {
+        "name": "A-1.b_", "seed": 2**63 - 1, "data.jitter": jitter, "synthesis.noise": 0.0, "schedule.drops": [1, 7],
+        "schedule.factor": 1.0, "losses.minimum_reprojection.ssim": 0, "depth.width": 1 / 64,
+        "evaluate": {"protocol": "odom_snippet5_monodepth2", "scalings": []},
+    }  # fmt: skip
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(tiny.content(changes)))
+    assert load_recipe(str(path)).seed == 2**63 - 1
+
+
+def test_what_a_recipe_has_no_use_for_is_refused(tmp_path):
+    given = {name: tmp_path / name for name in ("hints", "start", "imagenet")}
+    with pytest.raises(OptionError) as caught:
+        refuse_unused(load_recipe("world_s"), **given)
+    assert str(caught.value) == (
+        "recipe world_s: --hints has no meaning, it learns from no depth hints (data.hints is false); --start has no meaning, "
+        "it starts from no other run (initial.start is null); --imagenet has no meaning, its encoders start from scratch. "
+        "Leave that out, or take a recipe that has a use for it"
+    )
+    refuse_unused(load_recipe("world_s"), **dict.fromkeys(given))
+    for name, option in (("world_dh_s", "hints"), ("world_m_from_ms", "start"), ("monodepth2_s", "imagenet")):
+        refuse_unused(load_recipe(name), **{**dict.fromkeys(given), option: tmp_path})
 
 
 def test_all_values_that_make_no_sense_are_one_paragraph(tmp_path):
@@ -182,6 +225,8 @@ def test_the_command_lists_and_shows_them(run):
     differing = run("recipes", "show", "world_s", "--diff", "monodepth2_s")
     assert "depth.width" in differing.out
     assert "data.flip" not in differing.out
+    same = run("recipes", "show", "world_s", "--diff", "world_s")
+    assert (same.code, same.out) == (0, "world_s and world_s: no value differs\n")
     wrong = run("recipes", "show", "world_x")
     assert wrong.code == 1
     assert "did you mean" in wrong.err

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import small_world as world
 import tiny_training as tiny
 import yaml
 from command import Run
@@ -141,7 +142,7 @@ def test_the_difference_to_the_published_recipe_is_said(run, tmp_path, data):
     recipe["data"] |= {"split": made["data"]["split"], "size": [64, 96], "neighbours": "available"}
     recipe |= {
         "name": "mine", "scales_down": "monodepth2_s", "initial": made["initial"], "evaluate": None,
-        "schedule": {**made["schedule"], "length": 1},
+        "schedule": {**made["schedule"], "length": 1, "drops": []},
     }  # fmt: skip
     recipe["depth"] |= {"width": 0.25, "bias": -3.0, "scales": [0, 1]}
     (data / "mine.yaml").write_text(yaml.safe_dump(recipe))
@@ -184,7 +185,8 @@ def test_nothing_to_resume(retrain, tmp_path):
 
 
 @pytest.mark.parametrize(("changes", "options", "said"), [
-    ({"optimiser.lr": 2.0e-3}, [], "recipe_sha256 was "), ({}, ["--seed", "7"], "seed was 5, is 7"),
+    ({"optimiser.lr": 2.0e-3, "depth.bias": -1.0}, [], ": depth.bias was -3.0, is -1.0, optimiser.lr was 0.001, is 0.002. "),
+    ({}, ["--seed", "7"], "seed was 5, is 7"),
 ])  # fmt: skip
 def test_another_training_cannot_be_resumed(retrain, changes, options, said):
     assert retrain({"schedule.length": 1}).code == 0
@@ -192,6 +194,36 @@ def test_another_training_cannot_be_resumed(retrain, changes, options, said):
     assert "the checkpoint is of another training: " in text
     assert said in text
     assert "Resume with the same recipe, seed and images, or start anew in another --out" in text
+
+
+def test_a_disk_that_is_full_at_the_second_checkpoint(retrain, tmp_path, monkeypatch):
+    save, files = torch.save, []
+
+    def fill(content, path):
+        files.append(path)
+        if len(files) > 8:
+            raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 84352 vs 84248")
+        save(content, path)
+
+    monkeypatch.setattr(torch, "save", fill)
+    said = refused(retrain({"schedule.length": 6}))
+    assert "models/last could not be written: the disk takes no more (" in said
+    assert said.endswith(f"continue with --resume: {tmp_path}/run/models/last is whole and was kept")
+    monkeypatch.setattr(torch, "save", save)
+    assert retrain({"schedule.length": 6}, "--resume").code == 0
+    assert retrain({"schedule.length": 6}, out="whole").code == 0
+    one, other = (read_state(tmp_path / run / "models/last/depth.pth") for run in ("run", "whole"))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_log_that_cannot_be_written(retrain, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("baselines.run_folder.Log.write", full)
+    said = refused(retrain({"schedule.length": 1}))
+    assert "could not be read or written (No space left on device). Make room" in said
+    assert said.endswith("run the same command again: no checkpoint was written before")
 
 
 def test_changed_images_cannot_be_resumed(run, tmp_path):
@@ -248,6 +280,11 @@ def test_a_warm_start_beside_the_run_and_one_that_is_named(retrain, tmp_path):
     done = retrain(made)
     assert f"weights of encoder, depth from {tmp_path}/before/models/weights_0\n" in done.err
     shutil.move(tmp_path / "before", tmp_path / "elsewhere")
+    done = retrain(made, "--start", tmp_path / "elsewhere", out="of the run")
+    assert f"weights of encoder, depth from {tmp_path}/elsewhere/models/weights_0\n" in done.err
+    latest = {**made, "initial.start": {**start, "epoch": None}}
+    done = retrain(latest, "--start", tmp_path / "elsewhere", out="the last")
+    assert f"weights of encoder, depth from {tmp_path}/elsewhere/models/last\n" in done.err
     assert retrain(made, "--start", tmp_path / "elsewhere/models/weights_0", out="named").code == 0
     for run in ("run", "named"):
         one = read_state(tmp_path / run / "models/last/depth.pth")
@@ -331,6 +368,15 @@ def test_evaluation_that_cannot_be_is_refused_before_the_training(retrain, tmp_p
     assert "kitti_odometry" in refused(retrain(poses, "--then-evaluate"))
     assert not (tmp_path / "run" / "models").exists()
     assert retrain({"schedule.length": 1}).code == 0  # and the folder is still free
+
+
+def test_ground_truth_of_other_frames_is_refused_before_the_training(retrain, tmp_path, monkeypatch):
+    monkeypatch.setattr("baselines.evaluate_run.find_images", lambda *_: None)
+    world.write_tiny_hdf5(tmp_path / "gt.h5")
+    scored = {"evaluate": {"protocol": "kitti_eigen", "scalings": ["median"]}}
+    said = refused(retrain(scored, "--then-evaluate", "--gt", tmp_path / "gt.h5"))
+    assert f"{tmp_path}/gt.h5: the ground truth (custom/test, 3 frames) lacks 694 of the 697 frames of kitti_eigen/test" in said
+    assert not (tmp_path / "run" / "models").exists()
 
 
 # Other data sets

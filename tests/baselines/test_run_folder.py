@@ -1,6 +1,8 @@
 """The folder of a training: who may take it, and a log without what a stopped run has left."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -8,11 +10,16 @@ from baselines.run_folder import Log, RunFolder, claim, describe, read_about, re
 from benchmark.errors import TrainingError
 
 
+def take(run: RunFolder, *, resume: bool) -> None:
+    with claim(run, resume=resume):
+        pass
+
+
 def test_a_new_folder(tmp_path):
     run = RunFolder(tmp_path / "a" / "b c")
-    claim(run, resume=False)
+    take(run, resume=False)
     assert run.path.is_dir()
-    claim(run, resume=False)  # an empty one
+    take(run, resume=False)  # an empty one
 
 
 @pytest.mark.parametrize("name", ["last", "weights_3", ".last.tmp"])
@@ -22,7 +29,7 @@ def test_a_training_is_not_overwritten(tmp_path, name):
     run.recipe.write_text("name: a\n")
     how = "move it" if name == ".last.tmp" else "continue it with --resume"
     with pytest.raises(TrainingError, match=f"holds a training already; {how}, or choose another --out"):
-        claim(run, resume=False)
+        take(run, resume=False)
     assert run.recipe.is_file()
 
 
@@ -41,7 +48,7 @@ def test_other_files_stay(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     (tmp_path / "recipe.yaml").write_text("")
     with pytest.raises(TrainingError, match=r"holds other files \(thesis\.tex\) already"):
-        claim(RunFolder(tmp_path), resume=False)
+        take(RunFolder(tmp_path), resume=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml", "thesis.tex"]
 
 
@@ -53,21 +60,56 @@ def test_a_training_that_failed_before_its_first_checkpoint_can_begin_anew(tmp_p
     describe(run, {"seed": 1})
     Log(run, upto=0).write(20, 0, {"loss": 1.0})
     (tmp_path / "models").mkdir()
-    claim(run, resume=False)
+    take(run, resume=False)
     assert list(tmp_path.iterdir()) == []
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from baselines.run_folder import RunFolder, claim
+with claim(RunFolder(Path(sys.argv[1])), resume=False):
+    print("holds", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
+@pytest.mark.parametrize("killed", [False, True])
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path, killed):
+    run = RunFolder(tmp_path / "run")
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, run.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdin
+    assert holder.stdout
+    with holder:
+        assert holder.stdout.readline() == b"holds\n"
+        describe(run, {"seed": 1})
+        with pytest.raises(TrainingError, match="another process is training in this folder; wait for its end, stop it"):
+            take(run, resume=False)
+        assert read_about(run) == {"seed": 1}
+        run.last.mkdir(parents=True)
+        with pytest.raises(TrainingError, match="another process is training in this folder"):
+            take(run, resume=True)
+        if killed:
+            holder.kill()
+        holder.stdin.close()
+    assert run.lock.exists() == killed
+    with claim(run, resume=True):  # of a dead process: nobody's
+        assert run.lock.exists()
+    assert not run.lock.exists()
 
 
 def test_what_cannot_be_continued(tmp_path):
     with pytest.raises(TrainingError, match=r"models/last: no checkpoint to resume from; leave out --resume, or correct --out"):
-        claim(RunFolder(tmp_path), resume=True)
+        take(RunFolder(tmp_path), resume=True)
     with pytest.raises(TrainingError, match="no checkpoint to resume from"):
-        claim(RunFolder(tmp_path / "nowhere"), resume=True)
+        take(RunFolder(tmp_path / "nowhere"), resume=True)
     (tmp_path / "file").write_text("")
     for resume in (False, True):
         with pytest.raises(TrainingError, match="is a file; expected a folder for the training"):
-            claim(RunFolder(tmp_path / "file"), resume=resume)
+            take(RunFolder(tmp_path / "file"), resume=resume)
     with pytest.raises(TrainingError, match="cannot be written"):
-        claim(RunFolder(tmp_path / "file" / "below"), resume=False)
+        take(RunFolder(tmp_path / "file" / "below"), resume=False)
 
 
 def test_a_log_keeps_its_numbers_and_drops_what_came_after_the_checkpoint(tmp_path):

@@ -1,6 +1,7 @@
 """The loop: its learning rates, that a resumed run is the run that never stopped, and that two ranks are one process."""
 
 import csv
+import dataclasses
 import os
 import signal
 import subprocess
@@ -381,8 +382,14 @@ def test_the_loop_looks_at_no_number_between_its_looks(data, tmp_path, monkeypat
 # What goes wrong
 
 
-def test_a_rate_that_blows_up_keeps_the_last_good_checkpoint(data, tmp_path):
-    changes = {"optimiser.lr": 1e-3, "schedule.length": 12, "schedule.drops": [4], "schedule.factor": 1e36}
+def test_a_rate_that_blows_up_keeps_the_last_good_checkpoint(data, tmp_path, monkeypatch):
+    changes = {"optimiser.lr": 1e-3, "schedule.length": 12, "schedule.drops": [4]}
+
+    def rising(name: str) -> Recipe:
+        recipe = load_recipe(name)  # which refuses such a factor
+        return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, factor=1e36))
+
+    monkeypatch.setattr("baselines.retrain.load_recipe", rising)
     with pytest.raises(TrainingError, match=r"^step \d+: ") as caught:
         go(data, tmp_path / "run", changes=changes)
     assert "--resume continues from the last of them" in str(caught.value)

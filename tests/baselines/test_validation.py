@@ -45,6 +45,13 @@ def test_nothing_is_asked_for(data, tmp_path):
     assert open_validation(load_recipe(str(tiny.write_recipe(data))), data, tmp_path / "v") is None
 
 
+def test_more_frames_than_there_are_is_said(data, tmp_path, capsys):
+    whole = open_validation(recipe_of(data, frames=9), data, tmp_path / "a")
+    assert whole is not None
+    assert len(whole.images) == 4
+    assert capsys.readouterr().err == f"note: validate.frames is 9, {data / 'few.txt'} has 4: it takes all\n"
+
+
 def test_all_frames_or_some_evenly(data, tmp_path):
     whole = open_validation(recipe_of(data), data, tmp_path / "a")
     assert whole is not None

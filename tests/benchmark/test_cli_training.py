@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 from stub_checkout import write_checkout
-from tiny_training import write_data
+from tiny_training import content, write_data
 
+from baselines import recipe_values
 from baselines.recipe import load_recipe
+from benchmark.cli_training import MAX_SEED
 
 REFERENCE = ("--reference", "monodepth2=checkout")
 
@@ -49,7 +51,11 @@ def test_the_authors_code_gets_what_the_command_says(run, tmp_path, monkeypatch)
         calls.append((folder.path, recipe.name, data, gt))
         return lambda checkpoint: f"table of {checkpoint.name}"
 
+    def refuse_unused(recipe, *, hints, start, imagenet):
+        assert (recipe.name, hints, start, imagenet) == ("monodepth2_m", Path("h"), Path("s"), None)
+
     monkeypatch.setattr("baselines.reference.run.run_reference", follow)
+    monkeypatch.setattr("baselines.recipe.refuse_unused", refuse_unused)
     words = ["--data", "d", "--out", tmp_path / "run", "--python", "p", "--hints", "h", "--start", "s", "--device", "cpu"]
     options = {
         "data": Path("d"), "out": tmp_path / "run", "python": "p", "hints": Path("h"), "start": Path("s"), "cpu": True
@@ -92,24 +98,45 @@ def test_our_training_gets_what_the_command_says(run, tmp_path, monkeypatch):
     asked: list[Request] = []
 
     class Trained:
-        table = "table"
+        table, lead = "table", True
 
         def text(self) -> str:
             return "trained"
 
+    made = content({"data.hints": True, "initial.encoders": "imagenet"})
+    made["initial"]["start"] = {"recipe": "world_s", "epoch": None, "parts": ["encoder"]}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(made))
     monkeypatch.setattr("baselines.retrain.retrain", lambda request: asked.append(request) or Trained())
     out = tmp_path / "run"
     done = run("retrain", "world_s", "--out", out)
     assert (done.code, done.out, done.err) == (0, "table\n", "trained\n")
     assert asked.pop() == Request(recipe="world_s", data=None, out=out)
     done = run(
-        "retrain", "world_s", "--out", out, "--data", "d", "--resume", "--seed", "3", "--hints", "h", "--start", "s",
+        "retrain", path, "--out", out, "--data", "d", "--resume", "--seed", "3", "--hints", "h", "--start", "s",
         "--imagenet", "i", "--cache", "c", "--no-validation", "--then-evaluate", "--gt", "g", "--device", "cuda",
         "--precision", "bf16", "--resident", "--compile", "--channels-first",
     )  # fmt: skip
     assert done.code == 0, done.err
     assert asked.pop() == Request(
-        recipe="world_s", data=Path("d"), out=out, resume=True, seed=3, hints=Path("h"), start=Path("s"), imagenet=Path("i"),
+        recipe=str(path), data=Path("d"), out=out, resume=True, seed=3, hints=Path("h"), start=Path("s"), imagenet=Path("i"),
         cache=Path("c"), validation=False, then_evaluate=True, gt=Path("g"),
         hardware=Hardware(device="cuda", precision="bf16", resident=True, compile=True, channels_last=False),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [[], REFERENCE])
+def test_options_that_the_recipe_has_no_use_for(run, tmp_path, words):
+    pytest.importorskip("torch", reason="needs depthbench[train]")
+    done = run("retrain", "world_s", "--out", tmp_path / "run", "--start", "nosuch", "--hints", "nosuch", *words)
+    assert done.code == 2
+    assert "--hints has no meaning" in done.err
+    assert "--start has no meaning" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_seed_that_torch_cannot_take(run, tmp_path):
+    assert MAX_SEED == recipe_values.MAX_SEED
+    done = run("retrain", "world_s", "--out", tmp_path / "run", "--seed", MAX_SEED + 1)
+    assert done.code == 2
+    assert "9223372036854775808 is not in the range" in " ".join(done.err.split())

@@ -32,7 +32,7 @@ def test_truncated_files_are_never_filled_up(tmp_path, suffix, share):
     cv2.imwrite(str(path), picture())
     raw = path.read_bytes()
     path.write_bytes(raw[: int(share * len(raw))])
-    with pytest.raises(DatasetError, match=r"a\.(png|jpg): .*(cut short|not a PNG).*fetch its archive again"):
+    with pytest.raises(DatasetError, match=r"a\.(png|jpg): .*(cut short|neither a PNG nor a JPEG).*fetch its archive again"):
         read_image(path)
 
 
@@ -66,6 +66,15 @@ def test_a_jpeg_padded_with_zeros_is_whole(tmp_path):
     expected = read_image(path)
     path.write_bytes(path.read_bytes() + bytes(5))
     assert np.array_equal(read_image(path), expected)
+
+
+def test_what_to_do_is_the_callers_to_say(tmp_path):
+    (tmp_path / "a.bmp").write_bytes(b"BM123456789")
+    with pytest.raises(DatasetError) as caught:
+        read_image(tmp_path / "a.bmp", advice="try another")
+    assert (
+        str(caught.value) == f"{tmp_path}/a.bmp: neither a PNG nor a JPEG, it starts with b'BM123456' (11 bytes); try another"
+    )
 
 
 def test_missing_file(tmp_path):
