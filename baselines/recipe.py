@@ -18,7 +18,6 @@ from benchmark.errors import OptionError, TrainingError
 from benchmark.strict_yaml import build, read_yaml
 
 FOLDER = files("baselines") / "recipes"
-MAX_LINES = 40
 # What a recipe for small machines may change of the published one that it `scales_down`; the rest is the method.
 SMALLER = (
     "name", "title", "scales_down", "data.split", "data.size", "data.neighbours", "depth.width", "depth.scales", "depth.bias",
