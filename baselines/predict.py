@@ -19,12 +19,10 @@ from benchmark.io.npy import MAX_SIDE
 from benchmark.matching import truth_positions
 from benchmark.splits import Frame, Split, resolve_split
 from datasets_prep import kitti_raw
+from datasets_prep.image_lists import other_camera, partner
 from datasets_prep.images import read_image
 from datasets_prep.roots import data_root
 from datasets_prep.sources import require_files
-
-# The other camera of each of KITTI's two pairs.
-STEREO_PARTNER = {"image_00": "image_01", "image_01": "image_00", "image_02": "image_03", "image_03": "image_02"}
 
 
 class Plan(NamedTuple):
@@ -169,21 +167,21 @@ def _sgm(split: Split, size: Size, *, data: Path | None) -> Plan:
     root = data_root("kitti_raw", data)
     find = partial(kitti_raw.image_path, root)
     require_files(split, find, what="image", root=root, dataset="kitti_raw")
-    require_files(split, lambda frame: find(_partner(frame)), what="second view", root=root, dataset="kitti_raw")
+    require_files(split, lambda frame: find(partner(frame)), what="second view", root=root, dataset="kitti_raw")
     calibrations = _calibrations(split, root)
     baselines = {rig: _baseline(calibrations[rig[0]], rig[1]) for rig in {_rig(frame) for frame in split.frames}}
 
     def task(i: int) -> npt.NDArray[np.float32]:
         frame = split.frames[i]
         calibration = calibrations[_rig(frame)[0]]
-        image, other = (_image(root, one, calibration) for one in (frame, _partner(frame)))
+        image, other = (_image(root, one, calibration) for one in (frame, partner(frame)))
         try:
             return priors.stereo_sgm(
                 image, other, focal_px=calibration.K(frame.camera)[0, 0], baseline_m=baselines[_rig(frame)], size=size
             )
         except ValueError as error:
             raise DatasetError(
-                f"{find(frame)}: {error} of {split.frame_ids[i]} in {find(_partner(frame))}; expected two views of one scene, "
+                f"{find(frame)}: {error} of {split.frame_ids[i]} in {find(partner(frame))}; expected two views of one scene, "
                 "neither of them blank: look at both images"
             ) from error
 
@@ -215,21 +213,17 @@ def _rig(frame: Frame) -> tuple[str, str]:
     return kitti_raw.date_of(frame.drive), kitti_raw.check_camera(frame)
 
 
-def _partner(frame: Frame) -> Frame:
-    return frame._replace(camera=STEREO_PARTNER[kitti_raw.check_camera(frame)])
-
-
 def _calibrations(split: Split, root: Path) -> dict[str, kitti_raw.Calibration]:
     return {date: kitti_raw.load_calibration(root, date) for date in sorted({_rig(frame)[0] for frame in split.frames})}
 
 
 def _baseline(calibration: kitti_raw.Calibration, camera: str) -> float:
     """Metres by which the other camera of the pair stands to the right of this one."""
-    P, Q = calibration.projection(camera), calibration.projection(STEREO_PARTNER[camera])
+    P, Q = calibration.projection(camera), calibration.projection(other_camera(camera))
     baseline = float(P[0, 3] / P[0, 0] - Q[0, 3] / Q[0, 0])  # a centre lies at x = -P[0, 3] / f
     if baseline == 0 or not np.allclose(P[:, :3], Q[:, :3], atol=0.01):
         raise DatasetError(
-            f"{calibration.path}: {camera} and {STEREO_PARTNER[camera]} are no rectified stereo pair (baseline {baseline:g} m, "
+            f"{calibration.path}: {camera} and {other_camera(camera)} are no rectified stereo pair (baseline {baseline:g} m, "
             f"fx {P[0, 0]:g} and {Q[0, 0]:g}); expected one K and two places: put the original file back"
         )
     return baseline

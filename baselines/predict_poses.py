@@ -17,12 +17,13 @@ from benchmark.io.trajectories import write_kitti
 from benchmark.splits import Frame, Split, resolve_split
 from benchmark.trajectory import Trajectory
 from datasets_prep import kitti_odometry
+from datasets_prep.image_lists import other_camera, partner
 from datasets_prep.images import read_image
 from datasets_prep.progress import Progress
 from datasets_prep.roots import data_root
 from datasets_prep.sources import require_files
 
-RIGHT_OF = {"image_0": "image_1", "image_2": "image_3"}
+LEFT = ("image_0", "image_2")
 
 
 class Summary(NamedTuple):
@@ -64,14 +65,14 @@ def predict_poses(split: str, data: Path | None, out: Path, *, quiet: bool = Fal
         raise OptionError(f"{out}: {frames.name} has {len(frames.drives)} sequences; choose a folder for their files as --out")
     find = partial(kitti_odometry.image_path, root)
     require_files(frames, find, what="image", root=root, dataset="kitti_odometry")
-    require_files(frames, lambda frame: find(_right(frame)), what="second view", root=root, dataset="kitti_odometry")
+    require_files(frames, lambda frame: find(partner(frame)), what="second view", root=root, dataset="kitti_odometry")
     with Progress("stereo_vo", unit="frame", quiet=quiet) as report:
         done = guessed = 0
         for sequence in frames.drives:
             own = sorted(frame for frame in frames.frames if frame.drive == sequence)
             calibration = kitti_odometry.load_calibration(root, sequence)
             camera = own[0].camera
-            stereo = Stereo(calibration.K(camera), calibration.baseline(camera, RIGHT_OF[camera]))
+            stereo = Stereo(calibration.K(camera), calibration.baseline(camera, other_camera(camera)))
             numbers = _without_holes(frames.name, sequence, own)
             found = trajectory(_pairs(root, own, report, done, len(frames.frames)), stereo)
             if found.guessed == len(own) - 1:
@@ -102,25 +103,21 @@ def _without_holes(name: str, sequence: str, frames: list[Frame]) -> NDArray[np.
 
 def _check(split: Split) -> None:
     cameras = {frame.camera for frame in split.frames}
-    if split.dataset != "kitti_odometry" or len(cameras) > 1 or not cameras <= set(RIGHT_OF):
+    if split.dataset != "kitti_odometry" or len(cameras) > 1 or not cameras <= set(LEFT):
         raise DatasetError(
             f"{split.name}: frames of {split.dataset}, {', '.join(sorted(cameras))}; stereo_vo expects one left camera of "
             "kitti_odometry (image_2 or image_0), such as kitti_odom_09/test: choose another --split"
         )
 
 
-def _right(frame: Frame) -> Frame:
-    return frame._replace(camera=RIGHT_OF[frame.camera])
-
-
 def _pairs(root: Path, frames: list[Frame], report: Progress, done: int, total: int) -> Iterator[tuple[Image, Image]]:
     import cv2
 
     for i, frame in enumerate(frames, 1):
-        left, right = (read_image(kitti_odometry.image_path(root, one)) for one in (frame, _right(frame)))
+        left, right = (read_image(kitti_odometry.image_path(root, one)) for one in (frame, partner(frame)))
         if left.shape != right.shape:
             raise DatasetError(
-                f"{kitti_odometry.image_path(root, _right(frame))}: {right.shape[:2]} pixels, the left image has "
+                f"{kitti_odometry.image_path(root, partner(frame))}: {right.shape[:2]} pixels, the left image has "
                 f"{left.shape[:2]}; put the original files back"
             )
         grey = [np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8) for image in (left, right)]
