@@ -25,26 +25,13 @@ from benchmark.score import Request, score  # noqa: E402
 from benchmark.splits import load_split, read_list  # noqa: E402
 from datasets_prep.world.make import render_world  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STREETS = (64, 192)
 LEARNS = {
     "data.size": list(STREETS), "depth.width": 0.5, "optimiser.lr": 7.0e-4, "schedule.length": 100, "schedule.drops": [],
     "seed": 0,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tiny.write_data(tmp_path_factory.mktemp("some data"))
-    tiny.write_hints(folder / "hints")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -32,23 +32,10 @@ from baselines.train import Moment, Spectator, learning_rate, objective_of, seed
 from benchmark.errors import TrainingError  # noqa: E402
 from benchmark.splits import resolve_split  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = Hardware("cpu")
 MODES = {"s": {}, "m": tiny.MONO, "ms": tiny.BOTH, "dh": tiny.HINTED}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tiny.write_data(tmp_path_factory.mktemp("some data"))
-    tiny.write_hints(folder / "hints")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def go(data: Path, out: Path, mode: str = "s", *, changes=None, **options) -> Trained:
